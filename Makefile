@@ -1,0 +1,45 @@
+# Everything runs from .venv/, which is made from requirements.lock and made again only when the lock changes.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help setup dev test lint format lock wheel clean
+
+help:  ## what can be made
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/'
+
+setup: $(VENV)/.ready  ## make .venv from the locked versions
+
+# The stamp is written last, so a set-up that broke half-way is done again.
+$(VENV)/.ready: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info; v >= (3, 11) or sys.exit("checkout needs Python 3.11 or newer, and %s is %d.%d; name another: make PYTHON=python3.12 setup" % (sys.executable, v[0], v[1]))'
+	@$(PYTHON) -m venv --clear $(VENV) || { echo "could not make $(VENV): on Debian and Ubuntu, install python3-venv"; exit 1; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+dev: setup  ## run everything on this machine; Ctrl-C stops it
+	@exec $(BIN)/checkout dev
+
+test: setup  ## the whole test suite, on servers it starts itself
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: setup  ## ruff, mypy strict, import-linter
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+format: setup  ## let ruff put the code in order
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lock:  ## choose versions again (needs uv), after a change of the dependencies
+	uv pip compile --universal --generate-hashes --python-version 3.11 --all-extras --no-header --no-annotate --upgrade -q pyproject.toml -o requirements.lock
+
+wheel: setup  ## build the wheel into dist/
+	$(BIN)/hatchling build -t wheel
+
+clean:  ## remove .venv and what was built
+	rm -rf $(VENV) dist .pytest_cache .mypy_cache .ruff_cache

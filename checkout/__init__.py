@@ -1,0 +1,1 @@
+"""What the rooms share: the domain, the settings, the database, the payment provider and the commands."""

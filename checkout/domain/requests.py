@@ -1,0 +1,162 @@
+"""What is asked of the workflow and of each activity, and what each answers. All frozen, all plain JSON.
+
+A step and its undo meet in the tables under the checkout's id, so an undo needs the id and the why, and nothing
+that only the do could have told it.
+"""
+
+from dataclasses import dataclass, field
+
+from checkout.domain.states import CheckoutStatus, PaymentStatus, Reason
+
+
+@dataclass(frozen=True)
+class Line:
+    """``quantity`` units of one article."""
+
+    sku: str
+    quantity: int
+
+
+def merge_lines(lines: tuple[Line, ...]) -> tuple[Line, ...]:
+    """The same SKU twice is one line with the sum; the order of first mention stays."""
+    quantities: dict[str, int] = {}
+    for line in lines:
+        quantities[line.sku] = quantities.get(line.sku, 0) + line.quantity
+    return tuple(Line(sku, quantity) for sku, quantity in quantities.items())
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long things may take, in seconds. It travels with the request, so that a workflow replays the same anywhere.
+
+    ``payment_stuck_after_seconds`` bounds the automatic tries before a person is told; ``provider_timeout_seconds``
+    bounds one call to the payment provider.
+    """
+
+    payment_stuck_after_seconds: float = 120
+    provider_timeout_seconds: float = 10
+
+
+@dataclass(frozen=True)
+class CheckoutRequest:
+    """The input of `CheckoutWorkflow`: one cart, to be paid with one method.
+
+    ``requested_at`` is when the API accepted it (ISO 8601, UTC). ``lines`` name each SKU once.
+    """
+
+    checkout_id: str
+    customer_id: str
+    cart_id: str | None
+    currency: str
+    lines: tuple[Line, ...]
+    payment_method: str
+    expected_total_minor: int | None
+    requested_at: str
+    patience: Patience = field(default_factory=Patience)
+
+
+@dataclass(frozen=True)
+class PricedLine:
+    """A line as it was sold: name and unit price are the catalogue's at the moment of the order."""
+
+    sku: str
+    name: str
+    quantity: int
+    unit_price_minor: int
+
+
+@dataclass(frozen=True)
+class ReserveStock:
+    """Hold every line for this checkout, or none."""
+
+    checkout_id: str
+    customer_id: str
+    cart_id: str | None
+    currency: str
+    lines: tuple[Line, ...]
+
+
+@dataclass(frozen=True)
+class CreateOrder:
+    """Write the order for what is held; ``expected_total_minor`` is what the customer was shown, if anything."""
+
+    checkout_id: str
+    expected_total_minor: int | None
+
+
+@dataclass(frozen=True)
+class ChargePayment:
+    """One try to take the money. ``attempt`` counts the customer's tries, not the machine's retries."""
+
+    checkout_id: str
+    attempt: int
+    payment_method: str
+    amount_minor: int
+    currency: str
+
+
+@dataclass(frozen=True)
+class ConfirmOrder:
+    """Sell what is held: the order is confirmed and the stock leaves the shelf."""
+
+    checkout_id: str
+
+
+@dataclass(frozen=True)
+class Undo:
+    """Take a step back, for this reason and on behalf of this actor; answers the same however often it is asked."""
+
+    checkout_id: str
+    reason: Reason
+    actor: str
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """How a checkout ended, read from the tables: for a workflow that is run again after Temporal forgot the first."""
+
+    status: CheckoutStatus
+    reason: Reason | None = None
+    order_number: str | None = None
+    total_minor: int | None = None
+    lines: tuple[PricedLine, ...] = ()
+    payment_status: PaymentStatus = PaymentStatus.NONE
+    attempts: int = 0
+    decline_code: str | None = None
+
+
+@dataclass(frozen=True)
+class StockAnswer:
+    """Held, unless ``refusal`` says why not (``sku`` is the first article to blame), or it had ``ended`` before."""
+
+    refusal: Reason | None = None
+    sku: str | None = None
+    ended: Recorded | None = None
+
+
+@dataclass(frozen=True)
+class OrderAnswer:
+    """The order, unless ``refusal`` says why there is none."""
+
+    refusal: Reason | None = None
+    order_number: str | None = None
+    total_minor: int | None = None
+    lines: tuple[PricedLine, ...] = ()
+
+
+@dataclass(frozen=True)
+class PaymentAnswer:
+    """What became of one try. A decline is an answer like any other; an outage is none."""
+
+    status: PaymentStatus
+    refusal: Reason | None = None
+    decline_code: str | None = None
+
+
+@dataclass(frozen=True)
+class Cancel:
+    """The input of the update `cancel`: who asks, and why."""
+
+    reason: Reason = Reason.CANCELLED_BY_CUSTOMER
+    actor: str = "customer"
+    note: str | None = field(default=None)

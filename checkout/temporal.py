@@ -1,0 +1,41 @@
+"""How we speak with Temporal: the names the outside relies on, and the one way to connect."""
+
+from temporalio.client import Client, TLSConfig
+from temporalio.common import SearchAttributeKey
+from temporalio.runtime import Runtime
+
+from checkout.config import TemporalSettings
+
+TASK_QUEUE = "checkout"
+
+CHECKOUT_STATUS = SearchAttributeKey.for_keyword("CheckoutStatus")
+PAYMENT_STATUS = SearchAttributeKey.for_keyword("PaymentStatus")
+CUSTOMER_ID = SearchAttributeKey.for_keyword("CustomerId")
+ORDER_NUMBER = SearchAttributeKey.for_keyword("OrderNumber")
+SEARCH_ATTRIBUTES = (CHECKOUT_STATUS, PAYMENT_STATUS, CUSTOMER_ID, ORDER_NUMBER)
+
+
+async def connect(settings: TemporalSettings, *, lazy: bool = False, runtime: Runtime | None = None) -> Client:
+    """A client for the namespace of the settings. ``lazy`` connects on first use instead of now.
+
+    Raises:
+        RuntimeError: the server cannot be reached (not when ``lazy``).
+    """
+    return await Client.connect(
+        settings.address,
+        namespace=settings.namespace,
+        tls=_tls(settings),
+        api_key=settings.api_key.get_secret_value() if settings.api_key else None,
+        lazy=lazy,
+        runtime=runtime,
+    )
+
+
+def _tls(settings: TemporalSettings) -> TLSConfig | bool:
+    if not settings.tls:
+        return False
+    return TLSConfig(
+        server_root_ca_cert=settings.tls_ca_file.read_bytes() if settings.tls_ca_file else None,
+        client_cert=settings.tls_cert_file.read_bytes() if settings.tls_cert_file else None,
+        client_private_key=settings.tls_key_file.read_bytes() if settings.tls_key_file else None,
+    )

@@ -1,0 +1,106 @@
+"""The worker's parts put together: settings, database, provider, activities, workflow. Runs as ``python worker.py``."""
+
+import asyncio
+import logging
+import signal
+import sys
+from datetime import timedelta
+
+from checkout.payments.stripe import StripeGateway
+from temporalio.client import Client
+from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
+from temporalio.worker import Worker
+
+from activities.orders import OrderActivities
+from activities.payments import PaymentActivities
+from activities.stock import StockActivities
+from checkout.config import DatabaseSettings, PaymentSettings, TemporalSettings, WorkerSettings, load
+from checkout.db.session import Database, create_engine
+from checkout.domain.errors import ConfigurationError
+from checkout.health import Health
+from checkout.payments.gateway import PaymentGateway
+from checkout.temporal import TASK_QUEUE, connect
+from workflows.checkout import CheckoutWorkflow
+
+log = logging.getLogger("checkout.worker")
+
+
+def build_worker(client: Client, database: Database, gateway: PaymentGateway, settings: WorkerSettings) -> Worker:
+    """Everything that a worker does, ready to run."""
+    stock = StockActivities(database)
+    orders = OrderActivities(database)
+    payments = PaymentActivities(database, gateway)
+    return Worker(
+        client,
+        task_queue=TASK_QUEUE,
+        workflows=[CheckoutWorkflow],
+        activities=[
+            stock.reserve_stock,
+            stock.release_stock,
+            orders.create_order,
+            orders.cancel_order,
+            orders.confirm_order,
+            payments.charge_payment,
+            payments.refund_payment,
+        ],
+        max_concurrent_activities=settings.max_concurrent_activities,
+        max_concurrent_workflow_tasks=settings.max_concurrent_workflow_tasks,
+        max_cached_workflows=settings.max_cached_workflows,
+        # A worker that dies takes its cached workflows along; the others are given them after this long.
+        sticky_queue_schedule_to_start_timeout=timedelta(seconds=1),
+        graceful_shutdown_timeout=timedelta(seconds=settings.shutdown_seconds),
+    )
+
+
+async def main() -> None:
+    """Run a worker until SIGTERM or SIGINT; then take nothing new, and let what is under way finish.
+
+    Raises:
+        ConfigurationError: a setting is missing or malformed.
+        RuntimeError: Temporal cannot be reached.
+    """
+    temporal, worker_settings = load(TemporalSettings), load(WorkerSettings)
+    database_settings, payment_settings = load(DatabaseSettings), load(PaymentSettings)
+    stop = asyncio.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(name, stop.set)
+
+    engine = create_engine(database_settings)
+    gateway = StripeGateway(payment_settings)
+    try:
+        client = await connect(temporal, runtime=_runtime(worker_settings))
+        worker = build_worker(client, Database(engine), gateway, worker_settings)
+        async with Health(worker_settings.host, worker_settings.port, client, Database(engine)), worker:
+            log.info("polling %s at %s, queue %s", temporal.namespace, temporal.address, TASK_QUEUE)
+            await stop.wait()
+            log.info("stopping: nothing new is taken; what is under way has %g s", worker_settings.shutdown_seconds)
+    finally:
+        await gateway.close()
+        await engine.dispose()
+
+
+def _runtime(settings: WorkerSettings) -> Runtime | None:
+    if settings.metrics_port is None:
+        return None
+    metrics = PrometheusConfig(bind_address=f"{settings.host}:{settings.metrics_port}")
+    return Runtime(telemetry=TelemetryConfig(metrics=metrics))
+
+
+def run() -> None:
+    """The command ``checkout worker``: exits with 2 on a bad setting and 1 when Temporal is away."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    try:
+        asyncio.run(main())
+    except ConfigurationError as error:
+        _exit(2, str(error))
+    except RuntimeError as error:
+        _exit(1, f"Temporal cannot be reached: {error}")
+
+
+def _exit(code: int, text: str) -> None:
+    sys.stderr.writelines(f"checkout: {line}\n" for line in text.splitlines())
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    run()

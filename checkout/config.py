@@ -106,8 +106,9 @@ class WorkerSettings(_Settings):
 
     model_config = SettingsConfigDict(env_prefix=f"{PREFIX}WORKER_")
 
-    host: Annotated[str, Field(description="where /healthz and /metrics of the worker listen")] = "127.0.0.1"
-    port: Annotated[Port, Field(description="port of the worker's /healthz and /metrics")] = 8081
+    host: Annotated[str, Field(description="where the worker's health and metrics listen")] = "127.0.0.1"
+    port: Annotated[Port, Field(description="port of the worker's /healthz and /readyz")] = 8081
+    metrics_port: Annotated[Port | None, Field(description="port of the Temporal SDK's Prometheus /metrics")] = None
     max_concurrent_activities: Annotated[int, Field(ge=1, le=10_000, description="activities at once")] = 100
     max_concurrent_workflow_tasks: Annotated[int, Field(ge=2, le=10_000, description="workflow tasks at once")] = 100
     max_cached_workflows: Annotated[int, Field(ge=0, description="open workflows kept in memory")] = 1000

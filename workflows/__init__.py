@@ -1,0 +1,1 @@
+"""The stories: what happens to an order, readable from top to bottom."""

@@ -1,0 +1,1 @@
+"""PostgreSQL: the tables, their rules, and the statements of each step."""

@@ -5,6 +5,7 @@
     ├── InvalidCatalogue         a catalogue file has a bad row; nothing was imported
     ├── TooLate                  a step came after its checkout had been undone; it did nothing
     ├── InvariantBroken          the tables say what they never should: a bug, for a person
+    ├── DatabaseUnavailable      PostgreSQL is away, full, locked or read-only: ask again
     └── ProviderError            the payment provider did not give a usable answer
         ├── ProviderUnavailable  nothing can have happened: ask again
         ├── OutcomeUnknown       it may have happened: find out, never assume
@@ -34,6 +35,10 @@ class TooLate(CheckoutError):
 
 class InvariantBroken(CheckoutError):
     """The tables are in a state that no run of this program leaves behind."""
+
+
+class DatabaseUnavailable(CheckoutError):
+    """PostgreSQL did not do it, or its answer was lost. Every statement of ours may be sent again."""
 
 
 class ProviderError(CheckoutError):

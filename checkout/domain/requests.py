@@ -76,6 +76,11 @@ class ReserveStock:
     lines: tuple[Line, ...]
 
 
+def reserve_stock(request: CheckoutRequest) -> ReserveStock:
+    """What the first step is told of the whole request."""
+    return ReserveStock(request.checkout_id, request.customer_id, request.cart_id, request.currency, request.lines)
+
+
 @dataclass(frozen=True)
 class CreateOrder:
     """Write the order for what is held; ``expected_total_minor`` is what the customer was shown, if anything."""

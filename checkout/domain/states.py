@@ -32,6 +32,11 @@ class CheckoutStatus(StrEnum):
         """Whether the machine is at work and a client that waits should go on waiting."""
         return self in (CheckoutStatus.PROCESSING, CheckoutStatus.COMPENSATING)
 
+    @property
+    def can_be_cancelled(self) -> bool:
+        """Whether it has neither ended nor is being undone already."""
+        return not (self.is_final or self in (CheckoutStatus.COMPENSATING, CheckoutStatus.COMPENSATION_STUCK))
+
 
 _FINAL = frozenset({CheckoutStatus.CONFIRMED, CheckoutStatus.REJECTED, CheckoutStatus.CANCELLED})
 

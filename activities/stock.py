@@ -1,0 +1,79 @@
+"""Holding stock, and giving it back."""
+
+from temporalio import activity
+
+from checkout.db import checkouts, stock
+from checkout.db.session import Database
+from checkout.domain.errors import InvariantBroken, TooLate
+from checkout.domain.requests import PricedLine, Recorded, ReserveStock, StockAnswer, Undo
+from checkout.domain.states import CheckoutStatus, PaymentStatus, Reason
+
+
+class StockActivities:
+    """`reserve_stock` and its undo `release_stock`, which also closes the checkout: it is the last undo of all."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @activity.defn
+    async def reserve_stock(self, request: ReserveStock) -> StockAnswer:
+        """Hold all lines for the checkout, or none and say why.
+
+        Raises:
+            TooLate: the checkout was undone before it began.
+        """
+        row = await self._database.one(
+            stock.RESERVE,
+            {
+                "checkout_id": request.checkout_id,
+                "customer_id": request.customer_id,
+                "cart_id": request.cart_id,
+                "currency": request.currency,
+                "skus": [line.sku for line in request.lines],
+                "quantities": [line.quantity for line in request.lines],
+            },
+        )
+        if row is None:
+            return await self._reserved_before(request.checkout_id)
+        return StockAnswer(refusal=Reason(row.refusal), sku=row.sku) if row.refusal else StockAnswer()
+
+    async def _reserved_before(self, checkout_id: str) -> StockAnswer:
+        recorded = await self._database.one(checkouts.RECORDED, {"checkout_id": checkout_id})
+        if recorded is None:
+            raise InvariantBroken(f"checkout {checkout_id} is there and is not there")
+        if recorded.status == CheckoutStatus.PROCESSING:
+            return StockAnswer()
+        if recorded.status == CheckoutStatus.COMPENSATING:
+            raise TooLate(f"checkout {checkout_id} is being undone")
+        return StockAnswer(
+            ended=Recorded(
+                status=CheckoutStatus(recorded.status),
+                reason=Reason(recorded.reason) if recorded.reason else None,
+                order_number=recorded.order_number,
+                total_minor=recorded.total_minor,
+                lines=tuple(PricedLine(**line) for line in recorded.lines or ()),
+                payment_status=PaymentStatus(recorded.payment_status or PaymentStatus.NONE),
+                attempts=recorded.attempts,
+                decline_code=recorded.decline_code,
+            )
+        )
+
+    @activity.defn
+    async def release_stock(self, undo: Undo) -> None:
+        """Give back whatever is held, and close the checkout; a `reserve_stock` that comes later does nothing.
+
+        Raises:
+            InvariantBroken: the checkout is confirmed, and stays so.
+        """
+        parameters = {
+            "checkout_id": undo.checkout_id,
+            "reason": undo.reason,
+            "actor": undo.actor,
+            "ending": undo.reason.ending,
+        }
+        async with self._database.transaction() as connection:
+            status = (await connection.execute(checkouts.START_COMPENSATING, parameters)).scalar_one()
+            if status == CheckoutStatus.CONFIRMED:
+                raise InvariantBroken(f"checkout {undo.checkout_id} is confirmed and cannot be undone")
+            await connection.execute(stock.RELEASE, parameters)
+            await connection.execute(checkouts.CLOSE, parameters)

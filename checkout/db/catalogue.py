@@ -1,0 +1,166 @@
+"""Brings a file of articles, prices and stock into the table of products: all of it or nothing."""
+
+import csv
+import io
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from checkout.domain.errors import InvalidCatalogue
+from checkout.domain.money import CURRENCIES, MAX_AMOUNT_MINOR
+
+COLUMNS = ("sku", "name", "price_minor", "currency", "on_hand")
+MAX_ON_HAND = 10**12
+_FAULTS_SHOWN = 20
+
+
+@dataclass(frozen=True)
+class Product:
+    """One article: its price in minor units of its currency, and how many units are on hand."""
+
+    sku: str
+    name: str
+    price_minor: int
+    currency: str
+    on_hand: int
+
+
+@dataclass(frozen=True)
+class _Row:
+    line: int
+    product: Product
+
+
+# What was ever received follows what is on hand now, so that stock counted anew is not stock lost.
+_UPSERT = text("""
+    INSERT INTO products AS p (sku, name, price_minor, currency, on_hand, reserved, received)
+    VALUES (:sku, :name, :price_minor, :currency, :on_hand, 0, :on_hand)
+    ON CONFLICT (sku) DO UPDATE SET
+        name = excluded.name, price_minor = excluded.price_minor, currency = excluded.currency,
+        on_hand = excluded.on_hand, received = p.received + excluded.on_hand - p.on_hand, updated_at = now()
+""")
+
+_LOCK = text("""
+    SELECT sku, reserved, received - on_hand AS sold FROM products WHERE sku = ANY (CAST(:skus AS text[]))
+    ORDER BY sku FOR NO KEY UPDATE
+""")
+
+
+async def import_catalogue(engine: AsyncEngine, path: Path) -> int:
+    """Insert or update every article of the CSV file in one transaction; answers how many there were.
+
+    Checkouts that run meanwhile keep the prices of their orders, and the stock that they hold.
+
+    Raises:
+        InvalidCatalogue: the file cannot be read, or has a bad row; nothing was imported.
+        sqlalchemy.exc.OperationalError: the database is away.
+    """
+    rows = read_catalogue(path)
+    async with engine.begin() as connection:
+        await _refuse_less_than_promised(connection, path, rows)
+        # In the order of the SKUs, as reservations lock them, so that neither waits for the other for ever.
+        await connection.execute(_UPSERT, [vars(row.product) for row in sorted(rows, key=lambda row: row.product.sku)])
+    return len(rows)
+
+
+async def _refuse_less_than_promised(connection: AsyncConnection, path: Path, rows: list[_Row]) -> None:
+    skus = [row.product.sku for row in rows]
+    stock = {row.sku: row for row in await connection.execute(_LOCK, {"skus": skus})}
+    faults = []
+    for row in rows:
+        product, now = row.product, stock.get(row.product.sku)
+        if now and product.on_hand < now.reserved:
+            faults.append(
+                f"line {row.line}: on_hand of {product.sku} is {product.on_hand}, but {now.reserved} are held"
+            )
+        elif now and product.on_hand + now.sold > MAX_ON_HAND:
+            faults.append(f"line {row.line}: on_hand and sold units of {product.sku} exceed {MAX_ON_HAND}")
+    _refuse(path, faults)
+
+
+def read_catalogue(path: Path) -> list[_Row]:
+    """Read and check the file.
+
+    Raises:
+        InvalidCatalogue: it is no such file; the text names every bad line, up to twenty.
+    """
+    rows: list[_Row] = []
+    faults: list[str] = []
+    first_line: dict[str, int] = {}
+    try:
+        for line, cells in _numbered(path):
+            found = list(_faults(cells, first_line))
+            faults += [f"line {line}: {fault}" for fault in found]
+            first_line.setdefault(cells[0], line)
+            if not found:
+                rows.append(_Row(line, _product(cells)))
+    except csv.Error as error:
+        faults.append(f"after line {len(rows) + 1}: not CSV ({error})")
+    _refuse(path, faults if rows or faults else ["no article in it"])
+    return rows
+
+
+def _numbered(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Every row below the header, with the line that it starts on; a blank line is no row."""
+    reader = csv.reader(io.StringIO(_read(path), newline=""), strict=True)
+    _check_header(path, next(reader, []))
+    line = reader.line_num + 1
+    for cells in reader:
+        if cells:
+            yield line, cells
+        line = reader.line_num + 1
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise InvalidCatalogue(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise InvalidCatalogue(f"{path}: line {line}: not UTF-8") from None
+
+
+def _check_header(path: Path, cells: list[str]) -> None:
+    if tuple(cells) != COLUMNS:
+        raise InvalidCatalogue(f"{path}: line 1: the first line must be {','.join(COLUMNS)}")
+
+
+def _faults(cells: list[str], first_line: dict[str, int]) -> Iterator[str]:
+    if len(cells) != len(COLUMNS):
+        yield f"{len(cells)} columns instead of {len(COLUMNS)}"
+        return
+    sku, name, price_minor, currency, on_hand = cells
+    if not 1 <= len(sku) <= 64 or not all("!" <= c <= "~" for c in sku):
+        yield f"sku {sku[:80]!r} is not 1-64 visible ASCII characters"
+    elif sku in first_line:
+        yield f"sku {sku} was on line {first_line[sku]} already"
+    if not 1 <= len(name) <= 200 or not name.isprintable() or name.isspace():
+        yield f"name {name[:80]!r} is not 1-200 printable characters"
+    if not _is_number(price_minor, MAX_AMOUNT_MINOR):
+        yield f"price_minor {price_minor[:40]!r} is not a whole number of minor units from 0 to {MAX_AMOUNT_MINOR}"
+    if currency not in CURRENCIES:
+        yield f"currency {currency[:40]!r} is not an ISO 4217 code"
+    if not _is_number(on_hand, MAX_ON_HAND):
+        yield f"on_hand {on_hand[:40]!r} is not a whole number from 0 to {MAX_ON_HAND}"
+
+
+def _is_number(cell: str, largest: int) -> bool:
+    # Python would also take signs, underscores, blanks and other scripts' digits.
+    return cell.isascii() and cell.isdigit() and len(cell) <= 13 and int(cell) <= largest
+
+
+def _product(cells: list[str]) -> Product:
+    sku, name, price_minor, currency, on_hand = cells
+    return Product(sku, name, int(price_minor), currency, int(on_hand))
+
+
+def _refuse(path: Path, faults: Iterable[str]) -> None:
+    lines = [f"{path}: {fault}" for fault in faults]
+    if len(lines) > _FAULTS_SHOWN:
+        lines[_FAULTS_SHOWN:] = [f"{path}: and {len(lines) - _FAULTS_SHOWN} more"]
+    if lines:
+        raise InvalidCatalogue("\n".join(lines))

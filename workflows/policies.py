@@ -1,0 +1,70 @@
+"""How long each kind of step may take, and how it is tried again. Named here, so that the story need not say it."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy
+
+with workflow.unsafe.imports_passed_through():
+    from activities.heartbeat import HEARTBEAT_TIMEOUT_SECONDS
+    from checkout.domain.errors import InvariantBroken, ProviderRefusedCall, TooLate
+    from checkout.domain.requests import Patience
+
+#: Errors that asking again cannot help. A do that meets one is undone; an undo is tried on, for a person to repair.
+_HOPELESS = [TooLate.__name__, InvariantBroken.__name__, ProviderRefusedCall.__name__]
+
+#: Above the server's own limit for a statement (8 s); also how long the death of a worker goes unnoticed.
+_DATABASE_TIMEOUT = timedelta(seconds=10)
+_HEARTBEAT_TIMEOUT = timedelta(seconds=HEARTBEAT_TIMEOUT_SECONDS)
+
+
+@dataclass(frozen=True)
+class Policy:
+    """The time-outs and retries of one execution of an activity."""
+
+    start_to_close: timedelta
+    retry: RetryPolicy
+    heartbeat: timedelta | None = None
+    schedule_to_close: timedelta | None = None
+
+
+def database(_: Patience) -> Policy:
+    """A few statements, retried for as long as PostgreSQL is away: nobody is charged meanwhile, and it comes back."""
+    return Policy(_DATABASE_TIMEOUT, _retry(first=0.2, slowest=5, hopeless=_HOPELESS))
+
+
+def database_undo(_: Patience) -> Policy:
+    """The same, and no error is hopeless: a deploy or a person may yet repair what stands in the way."""
+    return Policy(_DATABASE_TIMEOUT, _retry(first=0.2, slowest=10, hopeless=[]))
+
+
+def provider(patience: Patience) -> Policy:
+    """Calls to the payment provider, tried until support should be told."""
+    budget = timedelta(seconds=patience.payment_stuck_after_seconds)
+    retry = _retry(first=0.5, slowest=10, hopeless=_HOPELESS)
+    return Policy(_provider_timeout(patience), retry, _HEARTBEAT_TIMEOUT, schedule_to_close=budget)
+
+
+def stuck_provider(patience: Patience) -> Policy:
+    """The same after that: slower, without end."""
+    return Policy(_provider_timeout(patience), _retry(first=5, slowest=30, hopeless=_HOPELESS), _HEARTBEAT_TIMEOUT)
+
+
+def provider_undo(patience: Patience) -> Policy:
+    """Money is given back, however long it takes."""
+    return Policy(_provider_timeout(patience), _retry(first=0.5, slowest=30, hopeless=[]), _HEARTBEAT_TIMEOUT)
+
+
+def _provider_timeout(patience: Patience) -> timedelta:
+    # A call, a look at what became of it, and the statements around them.
+    return timedelta(seconds=3 * patience.provider_timeout_seconds + 10)
+
+
+def _retry(first: float, slowest: float, hopeless: list[str]) -> RetryPolicy:
+    return RetryPolicy(
+        initial_interval=timedelta(seconds=first),
+        backoff_coefficient=2.0,
+        maximum_interval=timedelta(seconds=slowest),
+        non_retryable_error_types=hopeless,
+    )

@@ -1,0 +1,135 @@
+"""Steps with their undos, and the unwinding of what was begun.
+
+What this knows about failure, so that the story need not:
+
+* an undo is remembered before its do is started, since a do that timed out may have happened;
+* a do that is under way when a cancellation comes runs to the end of its present try (no further ones are made), and
+  only then is anything undone, so that no undo ever races its do;
+* an undo is retried until it lands.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar, cast
+
+from temporalio import workflow
+
+from workflows import policies
+from workflows.policies import Policy
+
+with workflow.unsafe.imports_passed_through():
+    from checkout.domain.requests import Patience, Undo
+    from checkout.domain.states import Reason
+
+In = TypeVar("In")
+Out = TypeVar("Out", bound="Answer | None")
+
+
+class Answer(Protocol):
+    """What a do answers."""
+
+    @property
+    def refusal(self) -> Reason | None:
+        """Why the step had to say no, if it had to."""
+
+
+@dataclass(frozen=True)
+class Step(Generic[In, Out]):
+    """An action declared beside its undo. Both are activities that may run twice, late, or after one another.
+
+    ``undo_when_refused``: a refusal may still have left something behind (a declined payment its intent).
+    """
+
+    do: Callable[[Any, In], Awaitable[Out]]
+    undo: Callable[[Any, Undo], Awaitable[Any]] | None = None
+    policy: Callable[[Patience], Policy] = policies.database
+    undo_policy: Callable[[Patience], Policy] = policies.database_undo
+    undo_when_refused: bool = False
+
+
+class Refused(Exception):
+    """A step said no, for a reason that the customer is told."""
+
+    def __init__(self, reason: Reason, answer: Any) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.answer = answer
+
+
+class Saga:
+    """The steps taken so far, and the way back."""
+
+    def __init__(self, patience: Patience) -> None:
+        self._patience = patience
+        self._begun: list[Step[Any, Any]] = []
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether there is anything to undo."""
+        return bool(self._begun)
+
+    async def take(
+        self,
+        step: Step[In, Out],
+        request: In,
+        policy: Callable[[Patience], Policy] | None = None,
+        summary: str | None = None,
+    ) -> Out:
+        """Do a step.
+
+        Raises:
+            Refused: the step said no.
+            temporalio.exceptions.ActivityError: its tries are used up, or its error is one that no try can help.
+            asyncio.CancelledError: the checkout was cancelled; the step has come to rest.
+        """
+        if step.undo and step not in self._begun:
+            self._begun.append(step)
+        answer = await _settled(_start(step.do, request, (policy or step.policy)(self._patience), summary))
+        if answer is not None and answer.refusal is not None:
+            if step.undo and not step.undo_when_refused:
+                self._begun.remove(step)
+            raise Refused(answer.refusal, answer)
+        return answer
+
+    async def unwind(self, undo: Undo, stuck: Callable[[], None]) -> list[Any]:
+        """Undo every step that was begun, the last one first; answers what each undo answered, in that order.
+
+        Returns when all have landed. ``stuck`` is called when one takes longer than a payment may before support is
+        told; it is tried on all the same.
+        """
+        answers = []
+        for step in reversed([step for step in self._begun if step.undo]):
+            handle = _start(step.undo, undo, step.undo_policy(self._patience), f"Undo: {undo.reason}")
+            _, waiting = await workflow.wait([handle], timeout=self._patience.payment_stuck_after_seconds)
+            if waiting:
+                stuck()
+            answers.append(await handle)
+        return answers
+
+
+def _start(
+    function: Callable[[Any, In], Awaitable[Out]] | None, request: In, policy: Policy, summary: str | None
+) -> workflow.ActivityHandle[Out]:
+    return workflow.start_activity(
+        # The SDK types methods and functions apart; at run time it wants the decorated method as it is.
+        cast(Callable[[In], Awaitable[Out]], function),
+        request,
+        start_to_close_timeout=policy.start_to_close,
+        schedule_to_close_timeout=policy.schedule_to_close,
+        heartbeat_timeout=policy.heartbeat,
+        retry_policy=policy.retry,
+        cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+        summary=summary,
+    )
+
+
+async def _settled(handle: workflow.ActivityHandle[Out]) -> Out:
+    """The answer of an activity; when cancelled, wait until it has come to rest and then pass the cancellation on."""
+    try:
+        return await asyncio.shield(handle)
+    except asyncio.CancelledError:
+        # Asks the server for no further try. The present one is not stopped; it runs to its end, which is then known.
+        handle.cancel()
+        await workflow.wait([handle])
+        raise

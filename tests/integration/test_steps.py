@@ -17,45 +17,11 @@ from checkout.db.session import Database
 from checkout.domain.errors import InvariantBroken, OutcomeUnknown, TooLate
 from checkout.domain.requests import ChargePayment, ConfirmOrder, CreateOrder, Line, ReserveStock, Undo
 from checkout.domain.states import CheckoutStatus, PaymentStatus, Reason, RefundStatus
-from checkout.payments.gateway import Attempt, Charge, Refund
+from checkout.payments.gateway import Charge
+from tests.fakes import ScriptedGateway
 
 Stock = Callable[[dict[str, tuple[int, str, int]]], Awaitable[None]]
 CANCEL = Reason.CANCELLED_BY_CUSTOMER
-
-
-class ScriptedGateway:
-    """Answers what the test says. What a real provider does is the contract suite's matter; here only the tables are."""
-
-    def __init__(self) -> None:
-        self.charged: list[Attempt] = []
-        self.refunded: list[int] = []
-        self.charge_answer: Charge | Exception = Charge(PaymentStatus.CAPTURED, "pi_1", 2580, "EUR")
-        self.find_answer: Charge | None = None
-        self.void_answer: Charge | Exception | None = None
-        self.refund_status = RefundStatus.SUCCEEDED
-
-    async def charge(self, attempt: Attempt) -> Charge:
-        self.charged.append(attempt)
-        return _raise_or_return(self.charge_answer)
-
-    async def find(self, attempt: Attempt) -> Charge | None:
-        return self.find_answer
-
-    async def void(self, attempt: Attempt) -> Charge | None:
-        return _raise_or_return(self.void_answer)
-
-    async def refund(self, attempt: Attempt, provider_reference: str, amount_minor: int) -> Refund:
-        self.refunded.append(amount_minor)
-        return Refund(self.refund_status, "re_1", amount_minor, attempt.currency)
-
-    async def close(self) -> None:
-        """Nothing to close."""
-
-
-def _raise_or_return(answer: Any) -> Any:
-    if isinstance(answer, Exception):
-        raise answer
-    return answer
 
 
 @dataclasses.dataclass

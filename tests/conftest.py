@@ -1,0 +1,171 @@
+"""The servers that tests run against: real ones, their own, on free ports and throw-away data.
+
+    postgres         the server, one for the session      database  a fresh migrated database for one test
+    engine           SQLAlchemy on that database          stock     puts articles on its shelves
+    temporal_server  the server, one for the session      temporal_settings, temporal_client  a fresh namespace
+    time_skipping    the time-skipping test server        sandbox   the payment provider, from tests/sandbox_server.py
+
+A namespace of its own lets a test use the product's task queue and ids without meeting another test's.
+"""
+
+import shutil
+import sys
+import sysconfig
+import tempfile
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+
+import pytest
+from google.protobuf.duration_pb2 import Duration
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio.api.enums.v1 import IndexedValueType
+from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
+from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
+from temporalio.client import Client
+from temporalio.testing import WorkflowEnvironment
+
+from checkout.cli.search_attributes import register_search_attributes
+from checkout.config import DatabaseSettings, TemporalSettings
+from checkout.db.migrate import migrate
+from checkout.db.session import create_engine
+from checkout.dev.ports import PortClaim, claim_free_port
+from checkout.dev.postgres import EmbeddedPostgres
+from checkout.dev.process import running
+from checkout.dev.temporal import DevTemporal
+from checkout.temporal import SEARCH_ATTRIBUTES, connect
+
+#: What a test may put on the shelves: sku -> (unit price in minor units, currency, units on hand).
+Shelf = dict[str, tuple[int, str, int]]
+Stock = Callable[[Shelf], Awaitable[None]]
+
+
+def say(role: str, line: str) -> None:
+    """A server's output, which pytest shows for a test that fails."""
+    print(f"{role:>8} | {line}", file=sys.stderr)  # noqa: T201
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_of_the_developer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A CHECKOUT_* variable of the shell must not decide how a test ends."""
+    import os
+
+    for name in [name for name in os.environ if name.startswith("CHECKOUT_")]:
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def server_directory() -> Iterator[Path]:
+    """Where the session's servers keep their data. Not pytest's own: that one is closed to the user `nobody`."""
+    directory = Path(tempfile.mkdtemp(prefix="checkout-tests-"))
+    yield directory
+    shutil.rmtree(directory)
+
+
+@pytest.fixture
+def free_port() -> Iterator[Callable[[], int]]:
+    """Ports that are this test's until it ends."""
+    claims: list[PortClaim] = []
+
+    def claim() -> int:
+        claims.append(claim_free_port())
+        return claims[-1].port
+
+    yield claim
+    for held in claims:
+        held.close()
+
+
+@pytest.fixture(scope="session")
+async def postgres(server_directory: Path) -> AsyncIterator[EmbeddedPostgres]:
+    """One server for the session; its database `template_checkout` has the newest schema."""
+    with claim_free_port() as claim:
+        server = EmbeddedPostgres(server_directory / "postgres", claim.port, fsync=False)
+        await server.prepare()
+        async with running(server.program(), say):
+            await server.create_database("template_checkout")
+            await migrate(DatabaseSettings(url=server.url("template_checkout")))
+            yield server
+
+
+@pytest.fixture
+async def empty_database(postgres: EmbeddedPostgres) -> DatabaseSettings:
+    """A fresh database without a schema."""
+    name = f"empty_{uuid.uuid4().hex}"
+    await postgres.create_database(name)
+    return DatabaseSettings(url=postgres.url(name))
+
+
+@pytest.fixture
+async def database(postgres: EmbeddedPostgres) -> DatabaseSettings:
+    """A fresh database with the newest schema and no rows."""
+    name = f"test_{uuid.uuid4().hex}"
+    await postgres.create_database(name, template="template_checkout")
+    return DatabaseSettings(url=postgres.url(name))
+
+
+@pytest.fixture
+async def engine(database: DatabaseSettings) -> AsyncIterator[AsyncEngine]:
+    """The product's engine on the test's database."""
+    engine = create_engine(database)
+    yield engine
+    await engine.dispose()
+
+
+@pytest.fixture
+def stock(engine: AsyncEngine) -> Stock:
+    """``await stock({"MUG": (1290, "EUR", 7)})`` puts articles on the shelves."""
+
+    async def put(shelf: Shelf) -> None:
+        statement = text(
+            "INSERT INTO products (sku, name, price_minor, currency, on_hand, received) "
+            "VALUES (:sku, 'Article ' || :sku, :price, :currency, :on_hand, :on_hand)"
+        )
+        rows = [{"sku": sku, "price": p, "currency": c, "on_hand": n} for sku, (p, c, n) in shelf.items()]
+        async with engine.begin() as connection:
+            await connection.execute(statement, rows)
+
+    return put
+
+
+@pytest.fixture(scope="session")
+async def temporal_server(server_directory: Path) -> AsyncIterator[DevTemporal]:
+    """One server for the session, on a file as in development."""
+    with claim_free_port() as claim:
+        server = DevTemporal(claim.port, database=server_directory / "temporal.sqlite")
+        async with running(server.program(), say):
+            yield server
+
+
+@pytest.fixture
+async def temporal_settings(temporal_server: DevTemporal) -> TemporalSettings:
+    """A namespace of the test's own, with the search attributes."""
+    client = await connect(temporal_server.settings)
+    settings = TemporalSettings(address=temporal_server.address, namespace=f"test-{uuid.uuid4().hex}")
+    await client.workflow_service.register_namespace(
+        RegisterNamespaceRequest(
+            namespace=settings.namespace, workflow_execution_retention_period=Duration(seconds=86_400)
+        )
+    )
+    await register_search_attributes(await connect(settings))
+    return settings
+
+
+@pytest.fixture
+async def temporal_client(temporal_settings: TemporalSettings) -> Client:
+    """A client of the test's own namespace."""
+    return await connect(temporal_settings)
+
+
+@pytest.fixture
+async def time_skipping() -> AsyncIterator[WorkflowEnvironment]:
+    """The test server that jumps over timers. It has one clock, so each test gets a server of its own."""
+    binary = Path(sysconfig.get_path("scripts")) / "temporal-test-server"
+    async with await WorkflowEnvironment.start_time_skipping(test_server_existing_path=str(binary)) as environment:
+        # This server registers search attributes, but cannot list them.
+        keywords = dict.fromkeys((key.name for key in SEARCH_ATTRIBUTES), IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD)
+        await environment.client.operator_service.add_search_attributes(
+            AddSearchAttributesRequest(namespace=environment.client.namespace, search_attributes=keywords)
+        )
+        yield environment

@@ -1,0 +1,4 @@
+"""A payment provider for development and tests: a process of its own that speaks the part of Stripe's API we use.
+
+It shares no code with the adapter that talks to it, so that neither can hide a mistake of the other.
+"""

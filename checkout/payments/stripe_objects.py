@@ -1,0 +1,148 @@
+"""Stripe's objects read into ours. A field that is missing or malformed makes the answer one that tells nothing."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from checkout.domain.errors import OutcomeUnknown
+from checkout.domain.states import PaymentStatus, RefundStatus
+from checkout.payments.gateway import Charge, LedgerEntry, Refund
+from checkout.payments.stripe_amounts import from_stripe
+from checkout.payments.stripe_errors import is_soft_decline
+
+Object = Mapping[str, Any]
+
+# https://docs.stripe.com/payments/paymentintents/lifecycle
+_INTENT_STATUS = {
+    "requires_payment_method": PaymentStatus.PROCESSING,
+    "requires_confirmation": PaymentStatus.PROCESSING,
+    "requires_action": PaymentStatus.REQUIRES_ACTION,
+    "processing": PaymentStatus.PENDING,
+    "requires_capture": PaymentStatus.PENDING,
+    "succeeded": PaymentStatus.CAPTURED,
+    "canceled": PaymentStatus.VOIDED,
+}
+# https://docs.stripe.com/api/refunds/object#refund_object-status
+_REFUND_STATUS = {
+    "succeeded": RefundStatus.SUCCEEDED,
+    "pending": RefundStatus.PENDING,
+    "requires_action": RefundStatus.PENDING,
+    "failed": RefundStatus.FAILED,
+    "canceled": RefundStatus.FAILED,
+}
+
+
+def read_charge(intent: Object) -> Charge:
+    """A PaymentIntent as a `Charge`.
+
+    Raises:
+        OutcomeUnknown: it is not a whole PaymentIntent.
+    """
+    try:
+        status, refusal = _INTENT_STATUS[intent["status"]], intent.get("last_payment_error") or {}
+        if intent["status"] == "requires_payment_method" and refusal:
+            status = PaymentStatus.DECLINED
+        currency = _text(intent["currency"]).upper()
+        charge = Charge(
+            status=status,
+            provider_reference=_text(intent["id"]),
+            captured_minor=from_stripe(_whole(intent["amount_received"]), currency),
+            currency=currency,
+            latest_charge=_reference(intent.get("latest_charge")),
+        )
+        return _with_decline(charge, refusal) if status is PaymentStatus.DECLINED else _with_action(charge, intent)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise _unreadable("PaymentIntent", error) from None
+
+
+def read_refund(refund: Object) -> Refund:
+    """A Refund as ours.
+
+    Raises:
+        OutcomeUnknown: it is not a whole Refund.
+    """
+    try:
+        currency = _text(refund["currency"]).upper()
+        amount_minor = from_stripe(_whole(refund["amount"]), currency)
+        return Refund(_REFUND_STATUS[refund["status"]], _text(refund["id"]), amount_minor, currency)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise _unreadable("Refund", error) from None
+
+
+def read_entry(intent: Object) -> LedgerEntry:
+    """A PaymentIntent of ours with its latest charge expanded, as a `LedgerEntry`.
+
+    A charge's ``amount_refunded`` counts refunds under way and not those that failed
+    (https://docs.stripe.com/api/charges/object#charge_object-amount_refunded).
+
+    Raises:
+        OutcomeUnknown: it is not a whole PaymentIntent with its charge.
+    """
+    charge = read_charge(intent)
+    try:
+        is_captured = charge.status is PaymentStatus.CAPTURED
+        refunded = _whole(intent["latest_charge"]["amount_refunded"]) if is_captured else 0
+        return LedgerEntry(
+            provider_reference=charge.provider_reference,
+            checkout_id=_text(metadata(intent)["checkout_id"]),
+            attempt=int(_text(metadata(intent)["attempt"])),
+            status=charge.status,
+            captured_minor=charge.captured_minor if is_captured else 0,
+            refunded_minor=from_stripe(refunded, charge.currency),
+            currency=charge.currency,
+            created=_whole(intent["created"]),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise _unreadable("PaymentIntent with its charge", error) from None
+
+
+def read_list(page: Object) -> tuple[list[Object], bool]:
+    """The objects of one page, and whether there are more.
+
+    Raises:
+        OutcomeUnknown: it is not a list of objects.
+    """
+    data = page.get("data")
+    if not isinstance(data, list) or not all(isinstance(one, Mapping) and one.get("id") for one in data):
+        raise OutcomeUnknown("the provider's answer is not a list of objects")
+    return data, bool(page.get("has_more"))
+
+
+def metadata(stripe_object: Object) -> Object:
+    """What we wrote on it; empty if it is not ours."""
+    found = stripe_object.get("metadata")
+    return found if isinstance(found, Mapping) else {}
+
+
+def _with_decline(charge: Charge, error: Object) -> Charge:
+    code = error.get("decline_code") or error.get("code")
+    return replace(charge, decline_code=code, retryable=is_soft_decline(code, error.get("advice_code")))
+
+
+def _with_action(charge: Charge, intent: Object) -> Charge:
+    if charge.status is not PaymentStatus.REQUIRES_ACTION:
+        return charge
+    action = intent.get("next_action") or {}
+    return replace(charge, next_action_url=(action.get("redirect_to_url") or {}).get("url"))
+
+
+def _reference(value: object) -> str | None:
+    """An id, which an expanded object carries inside (https://docs.stripe.com/api/expanding_objects)."""
+    found = value.get("id") if isinstance(value, Mapping) else value
+    return None if found is None else _text(found)
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or not value:
+        raise TypeError("not a text")
+    return value
+
+
+def _whole(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise TypeError("not a whole number")
+    return value
+
+
+def _unreadable(what: str, error: Exception) -> OutcomeUnknown:
+    return OutcomeUnknown(f"the provider's answer is not a whole {what} ({type(error).__name__}: {error})")

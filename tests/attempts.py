@@ -1,0 +1,27 @@
+"""Attempts to pay that nobody has seen before, and waiting for what another process does."""
+
+import asyncio
+import time
+import uuid
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from checkout.payments.gateway import Attempt
+
+T = TypeVar("T")
+
+
+def attempt(payment_method: str = "pm_card_visa", **changes: Any) -> Attempt:
+    """A first attempt of a new checkout."""
+    checkout_id = f"chk_{uuid.uuid4().hex}"
+    first = Attempt(checkout_id, 1, f"{checkout_id}-1", payment_method, 2580, "EUR", int(time.time()))
+    return replace(first, **changes)
+
+
+async def until(ask: Callable[[], Awaitable[T]], is_so: Callable[[T], object]) -> T:
+    """Ask again until the answer is the awaited one."""
+    async with asyncio.timeout(20):
+        while not is_so(found := await ask()):  # noqa: ASYNC110 - what is awaited happens in another process
+            await asyncio.sleep(0.05)
+    return found

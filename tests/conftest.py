@@ -35,6 +35,7 @@ from checkout.dev.postgres import EmbeddedPostgres
 from checkout.dev.process import running
 from checkout.dev.temporal import DevTemporal
 from checkout.temporal import SEARCH_ATTRIBUTES, connect
+from tests.sandbox_server import SandboxServer, sandbox_server
 
 #: What a test may put on the shelves: sku -> (unit price in minor units, currency, units on hand).
 Shelf = dict[str, tuple[int, str, int]]
@@ -139,8 +140,8 @@ async def temporal_server(server_directory: Path) -> AsyncIterator[DevTemporal]:
 
 
 @pytest.fixture
-async def temporal_settings(temporal_server: DevTemporal) -> TemporalSettings:
-    """A namespace of the test's own, with the search attributes."""
+async def bare_namespace(temporal_server: DevTemporal) -> Client:
+    """A client of a fresh namespace that knows no search attributes yet."""
     client = await connect(temporal_server.settings)
     settings = TemporalSettings(address=temporal_server.address, namespace=f"test-{uuid.uuid4().hex}")
     await client.workflow_service.register_namespace(
@@ -148,8 +149,14 @@ async def temporal_settings(temporal_server: DevTemporal) -> TemporalSettings:
             namespace=settings.namespace, workflow_execution_retention_period=Duration(seconds=86_400)
         )
     )
-    await register_search_attributes(await connect(settings))
-    return settings
+    return await connect(settings)
+
+
+@pytest.fixture
+async def temporal_settings(temporal_server: DevTemporal, bare_namespace: Client) -> TemporalSettings:
+    """A namespace of the test's own, with the search attributes."""
+    await register_search_attributes(bare_namespace)
+    return TemporalSettings(address=temporal_server.address, namespace=bare_namespace.namespace)
 
 
 @pytest.fixture
@@ -169,3 +176,10 @@ async def time_skipping() -> AsyncIterator[WorkflowEnvironment]:
             AddSearchAttributesRequest(namespace=environment.client.namespace, search_attributes=keywords)
         )
         yield environment
+
+
+@pytest.fixture
+async def sandbox(tmp_path: Path) -> AsyncIterator[SandboxServer]:
+    """The sandbox provider, with an empty ledger and without faults."""
+    async with sandbox_server(tmp_path) as server:
+        yield server

@@ -1,1 +1,133 @@
-def main() -> None: ...
+"""``checkout``: the commands and their options. Each command's work, and what it imports, is elsewhere."""
+
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from checkout.cli.failures import explained, require
+
+app = typer.Typer(
+    name="checkout",
+    help="A durable checkout: one Temporal workflow per order.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+catalog = typer.Typer(help="The articles, their prices and their stock.", no_args_is_help=True)
+app.add_typer(catalog, name="catalog")
+
+_Port = Annotated[int | None, typer.Option(min=1, max=65535, metavar="PORT")]
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"checkout {version('durable-checkout')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def dev(  # noqa: PLR0913, PLR0917 - one parameter an option
+    data: Annotated[Path | None, typer.Option(metavar="DIR", help="Where the data is.  [default: .checkout]")] = None,
+    ephemeral: Annotated[bool, typer.Option(help="Free ports and throw-away data, gone at exit.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="When ready, print one JSON line instead of the URLs.")] = False,
+    api_port: _Port = None,
+    temporal_port: _Port = None,
+    temporal_ui_port: _Port = None,
+    sandbox_port: _Port = None,
+    postgres_port: _Port = None,
+    worker_port: _Port = None,
+) -> None:
+    """Run everything on this machine: PostgreSQL, Temporal, the sandbox provider, a worker, the API.
+
+    Ctrl-C stops all of it. The usual ports are 8000 (API), 7233 and 8233 (Temporal and its UI), 12111 (sandbox),
+    54329 (PostgreSQL) and 8081 (the worker's health).
+    """
+    if ephemeral and data:
+        raise typer.BadParameter("an ephemeral stack keeps no data", param_hint="--data")
+    wanted = {
+        "api": api_port,
+        "temporal": temporal_port,
+        "temporal_ui": temporal_ui_port,
+        "sandbox": sandbox_port,
+        "postgres": postgres_port,
+        "worker": worker_port,
+    }
+    with explained():
+        from checkout.cli.dev import run_stack  # noqa: PLC0415
+
+        ports = {role: port for role, port in wanted.items() if port is not None}
+        run_stack(None if ephemeral else data or Path(".checkout"), ports, as_json=json)
+
+
+@app.command()
+def api() -> None:
+    """Run one API process, configured by the environment."""
+    with explained():
+        from checkout.cli.api import run_api  # noqa: PLC0415
+
+        run_api()
+
+
+@app.command()
+def worker() -> None:
+    """Run one worker process, configured by the environment."""
+    with explained():
+        from checkout.config import (  # noqa: PLC0415
+            DatabaseSettings,
+            PaymentSettings,
+            TemporalSettings,
+            WorkerSettings,
+        )
+
+        require(TemporalSettings, DatabaseSettings, PaymentSettings, WorkerSettings)
+        from worker import run  # noqa: PLC0415
+
+        run()
+
+
+@app.command()
+def sandbox() -> None:
+    """Run the sandbox payment provider, configured by the environment. For development and tests only."""
+    with explained():
+        from checkout.sandbox.__main__ import main as run_sandbox  # noqa: PLC0415
+
+        sys.exit(run_sandbox())
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database's schema to head and register Temporal's search attributes. Safe to run twice."""
+    with explained():
+        from checkout.cli.migrate import bring_to_head  # noqa: PLC0415
+
+        bring_to_head()
+
+
+@catalog.command("import")
+def catalog_import(file: Annotated[Path, typer.Argument(metavar="FILE.csv")]) -> None:
+    """Insert or update articles: sku,name,price_minor,currency,on_hand. All of them or, on any bad row, none."""
+    with explained():
+        from checkout.cli.catalog import import_file  # noqa: PLC0415
+
+        import_file(file)
+
+
+def main() -> None:
+    """Run the command line of this process."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -90,15 +90,12 @@ def read_catalogue(path: Path) -> list[_Row]:
     rows: list[_Row] = []
     faults: list[str] = []
     first_line: dict[str, int] = {}
-    try:
-        for line, cells in _numbered(path):
-            found = list(_faults(cells, first_line))
-            faults += [f"line {line}: {fault}" for fault in found]
-            first_line.setdefault(cells[0], line)
-            if not found:
-                rows.append(_Row(line, _product(cells)))
-    except csv.Error as error:
-        faults.append(f"after line {len(rows) + 1}: not CSV ({error})")
+    for line, cells in _numbered(path):
+        found = list(_faults(cells, first_line))
+        faults += [f"line {line}: {fault}" for fault in found]
+        first_line.setdefault(cells[0], line)
+        if not found:
+            rows.append(_Row(line, _product(cells)))
     _refuse(path, faults if rows or faults else ["no article in it"])
     return rows
 
@@ -106,12 +103,16 @@ def read_catalogue(path: Path) -> list[_Row]:
 def _numbered(path: Path) -> Iterator[tuple[int, list[str]]]:
     """Every row below the header, with the line that it starts on; a blank line is no row."""
     reader = csv.reader(io.StringIO(_read(path), newline=""), strict=True)
-    _check_header(path, next(reader, []))
-    line = reader.line_num + 1
-    for cells in reader:
-        if cells:
-            yield line, cells
+    line = 1
+    try:
+        _check_header(path, next(reader, []))
         line = reader.line_num + 1
+        for cells in reader:
+            if cells:
+                yield line, cells
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise InvalidCatalogue(f"{path}: line {line}: not CSV ({error})") from None
 
 
 def _read(path: Path) -> str:

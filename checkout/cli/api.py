@@ -1,0 +1,28 @@
+"""``checkout api``."""
+
+import asyncio
+from collections.abc import Callable
+
+from api.server import serve
+from checkout.cli.failures import require
+from checkout.config import ApiSettings, TemporalSettings, load
+
+
+def run_api() -> None:
+    """Serve until SIGTERM or SIGINT.
+
+    Raises:
+        ConfigurationError: a setting is missing or malformed, or the port is in use.
+    """
+    require(ApiSettings, TemporalSettings)
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(serve(load(ApiSettings), load(TemporalSettings)))
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """The faster event loop, where there is one: it does not exist for Windows."""
+    try:
+        import uvloop  # noqa: PLC0415
+    except ImportError:
+        return None
+    return uvloop.new_event_loop

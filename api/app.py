@@ -1,0 +1,27 @@
+"""The API's composition root: one FastAPI app from its settings and a client of Temporal."""
+
+import asyncio
+
+from fastapi import FastAPI
+from temporalio.client import Client
+
+from api.checkouts import CheckoutRoutes
+from api.desk import CheckoutDesk
+from api.errors import install_error_handlers
+from api.health import health_router
+from api.metrics import Metrics, MetricsMiddleware
+from api.openapi import describe_api
+from checkout.config import ApiSettings
+
+
+def create_app(settings: ApiSettings, client: Client, closing: asyncio.Event | None = None) -> FastAPI:
+    """The whole API. The client stays the caller's; set ``closing`` to send home those who wait for a checkout."""
+    metrics = Metrics()
+    # A path with a slash too many is a 404; a redirect would turn a POST into a puzzle.
+    app = FastAPI(redirect_slashes=False, redoc_url=None)
+    install_error_handlers(app)
+    app.add_middleware(MetricsMiddleware, metrics=metrics)
+    app.include_router(CheckoutRoutes(settings, CheckoutDesk(client), metrics, closing or asyncio.Event()).router())
+    app.include_router(health_router(client, metrics))
+    describe_api(app)
+    return app

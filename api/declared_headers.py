@@ -1,0 +1,56 @@
+"""The headers and parameters of the OpenAPI page, which the handlers read and write themselves."""
+
+from typing import Any, Final
+
+from api.examples import VIEWS
+
+#: By name: what an answer may carry.
+HEADERS: Final[dict[str, dict[str, Any]]] = {
+    "Location": {"description": "where the checkout is looked up", "schema": {"type": "string"}},
+    "ETag": {"description": "strong tag of this view (RFC 9110)", "schema": {"type": "string"}},
+    "Retry-After": {"description": "seconds; there while the view is not final", "schema": {"type": "integer"}},
+    "Preference-Applied": {"description": "`wait=N` as it was applied (RFC 7240)", "schema": {"type": "string"}},
+    "Idempotent-Replayed": {
+        "description": "`true` when the same key had started this checkout before",
+        "schema": {"type": "string", "enum": ["true"]},
+    },
+    "Checkout-View": {
+        "description": "`stale` when no worker answered: status, payment status and order number are the last that "
+        "Temporal knows, the rest is what was asked for",
+        "schema": {"type": "string", "enum": ["stale"]},
+    },
+    "WWW-Authenticate": {"description": "what is missing (RFC 6750)", "schema": {"type": "string"}},
+}
+
+PATH_ID: Final = {
+    "name": "id",
+    "in": "path",
+    "required": True,
+    "description": "the id of the checkout, from its view",
+    "schema": {"type": "string"},
+    "example": VIEWS["confirmed"]["id"],
+}
+IDEMPOTENCY_KEY: Final = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": True,
+    "description": "1-255 printable ASCII characters (0x20-0x7E), new for every checkout. The same key with the same "
+    "body is the same checkout, at any time; with another body it is refused.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[ -~]{1,255}$"},
+    "example": "5f0c9d9e-cart_81-1",
+}
+PREFER: Final = {
+    "name": "Prefer",
+    "in": "header",
+    "required": False,
+    "description": "`wait=N` (RFC 7240) holds the answer for up to N seconds, at most 30.",
+    "schema": {"type": "string"},
+    "example": "wait=10",
+}
+IF_NONE_MATCH: Final = {
+    "name": "If-None-Match",
+    "in": "header",
+    "required": False,
+    "description": "entity tags the client has, or `*`; 304 when the view is one of them",
+    "schema": {"type": "string"},
+}

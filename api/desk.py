@@ -1,0 +1,187 @@
+"""The desk between HTTP and Temporal: accepts checkouts, looks them up, cancels them. It keeps nothing itself."""
+
+from collections.abc import Coroutine
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from typing import Any, Final
+
+from temporalio.client import (
+    Client,
+    WorkflowExecutionDescription,
+    WorkflowExecutionStatus,
+    WorkflowUpdateFailedError,
+    WorkflowUpdateRPCTimeoutOrCancelledError,
+)
+from temporalio.common import (
+    SearchAttributePair,
+    TypedSearchAttributes,
+    WorkflowIDConflictPolicy,
+    WorkflowIDReusePolicy,
+)
+from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
+from temporalio.service import RPCError
+
+from api.errors import IDEMPOTENCY_KEY_REUSED, NOT_CANCELLABLE, UNKNOWN_CHECKOUT, WORKER_UNAVAILABLE, Problem
+from api.idempotency import Claim, is_checkout_id
+from api.narration import static_details, static_summary
+from api.snapshots import CheckoutHandle, Snapshot, final_view, take_snapshot
+from api.temporal_calls import CALL_SECONDS, answered_within, is_unknown_workflow
+from api.waiting import Until, wait_until
+from checkout.domain.requests import Cancel, CheckoutRequest
+from checkout.domain.states import CheckoutStatus, PaymentStatus
+from checkout.domain.view import view_at_start
+from checkout.temporal import CHECKOUT_STATUS, CUSTOMER_ID, PAYMENT_STATUS, TASK_QUEUE
+from workflows.checkout import CheckoutWorkflow
+
+#: How long a cancel may take to be certain before the client is told to ask again.
+CANCEL_SECONDS: Final = 15.0
+
+#: One id for every press of the button, so that a second press joins the first.
+CANCEL_UPDATE_ID: Final = "cancel-by-customer"
+
+_CALL_TIMEOUT: Final = timedelta(seconds=CALL_SECONDS)
+#: Temporal's own word for: the workflow took the update, and closed without answering it.
+_CLOSED_MEANWHILE: Final = "AcceptedUpdateCompletedWorkflow"
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """A checkout that is with Temporal now; ``is_replay`` when an earlier request had started it."""
+
+    snapshot: Snapshot
+    is_replay: bool
+
+
+class CheckoutDesk:
+    """Everything the storefront's routes ask of Temporal, over one client.
+
+    Each method raises a `Problem` of 503 while Temporal is away; nothing is lost by asking again.
+    """
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    async def accept(self, request: CheckoutRequest, claim: Claim) -> Accepted:
+        """Start the checkout, or find the one that was started with the same id.
+
+        Raises:
+            Problem: 422 when that one was asked for with another body; 500 when it has failed.
+        """
+        async with answered_within(CALL_SECONDS):
+            try:
+                await self._start(request, claim)
+            except WorkflowAlreadyStartedError:
+                return await self._find_started(request.checkout_id, claim)
+        return Accepted(Snapshot(view_at_start(request)), is_replay=False)
+
+    async def look_up(self, checkout_id: str, owner: str) -> Snapshot:
+        """The checkout as it is now.
+
+        Raises:
+            Problem: 404 when there is none, or it is another's; 500 when it has failed.
+        """
+        async with answered_within(CALL_SECONDS):
+            description = await self._describe_owned(checkout_id, owner)
+            return await take_snapshot(self._handle(checkout_id), description)
+
+    async def cancel(self, checkout_id: str, owner: str) -> Snapshot:
+        """Have the checkout undone, and answer once that is certain to happen.
+
+        Raises:
+            Problem: 404 as in `look_up`; 409 when it is confirmed or was rejected; 503 when no worker answers.
+        """
+        handle = self._handle(checkout_id)
+        async with answered_within(CALL_SECONDS):
+            description = await self._describe_owned(checkout_id, owner)
+        snapshot = None
+        if description.status == WorkflowExecutionStatus.RUNNING:
+            snapshot = await self._cancel_open(handle)
+        if snapshot is None:
+            async with answered_within(CALL_SECONDS):
+                snapshot = Snapshot(await final_view(handle))
+        if snapshot.view.status in (CheckoutStatus.CONFIRMED, CheckoutStatus.REJECTED):
+            raise _too_late(snapshot.view.status)
+        return snapshot
+
+    async def wait(
+        self, until: Until, latest: Snapshot, seconds: float, hang_up: Coroutine[Any, Any, None]
+    ) -> Snapshot:
+        """Hold the answer until the checkout has moved on; see `wait_until`."""
+        return await wait_until(until, self._handle(latest.view.id), latest, seconds, hang_up)
+
+    async def _start(self, request: CheckoutRequest, claim: Claim) -> None:
+        await self._client.start_workflow(
+            CheckoutWorkflow.run,
+            request,
+            id=request.checkout_id,
+            task_queue=TASK_QUEUE,
+            id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+            id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
+            memo=asdict(claim),
+            search_attributes=TypedSearchAttributes(
+                [
+                    SearchAttributePair(CHECKOUT_STATUS, CheckoutStatus.PROCESSING),
+                    SearchAttributePair(PAYMENT_STATUS, PaymentStatus.NONE),
+                    SearchAttributePair(CUSTOMER_ID, request.customer_id),
+                ]
+            ),
+            static_summary=static_summary(request),
+            static_details=static_details(request),
+            rpc_timeout=_CALL_TIMEOUT,
+        )
+
+    async def _find_started(self, checkout_id: str, claim: Claim) -> Accepted:
+        handle = self._handle(checkout_id)
+        description = await handle.describe(rpc_timeout=_CALL_TIMEOUT)
+        memo = await description.memo()
+        if memo.get("fingerprint") != claim.fingerprint:
+            raise Problem(IDEMPOTENCY_KEY_REUSED, "This key stands for a checkout with another body. Take a new key.")
+        return Accepted(await take_snapshot(handle, description), is_replay=True)
+
+    async def _describe_owned(self, checkout_id: str, owner: str) -> WorkflowExecutionDescription:
+        unknown = Problem(UNKNOWN_CHECKOUT, "No checkout of yours has this id.")
+        if not is_checkout_id(checkout_id):
+            raise unknown
+        try:
+            description = await self._handle(checkout_id).describe(rpc_timeout=_CALL_TIMEOUT)
+        except RPCError as error:
+            if is_unknown_workflow(error):
+                raise unknown from error
+            raise
+        memo = await description.memo()
+        if memo.get("owner") != owner:
+            raise unknown
+        return description
+
+    async def _cancel_open(self, handle: CheckoutHandle) -> Snapshot | None:
+        try:
+            async with answered_within(CANCEL_SECONDS):
+                return await _send_cancel(handle)
+        except WorkflowUpdateRPCTimeoutOrCancelledError as error:
+            raise Problem(
+                WORKER_UNAVAILABLE,
+                "Nobody has answered the cancel yet; it may still take effect. Nothing is lost by asking again.",
+            ) from error
+
+    def _handle(self, checkout_id: str) -> CheckoutHandle:
+        return self._client.get_workflow_handle_for(CheckoutWorkflow.run, checkout_id)
+
+
+async def _send_cancel(handle: CheckoutHandle) -> Snapshot | None:
+    """The view after the cancel, or None when the workflow closed before it could answer: the result tells then."""
+    try:
+        return Snapshot(await handle.execute_update(CheckoutWorkflow.cancel, Cancel(), id=CANCEL_UPDATE_ID))
+    except WorkflowUpdateFailedError as error:
+        kind = error.cause.type if isinstance(error.cause, ApplicationError) else None
+        if kind == "NotCancellable":
+            raise _too_late(CheckoutStatus.CONFIRMED) from error
+        if kind != _CLOSED_MEANWHILE:
+            raise
+    except RPCError as error:
+        if not is_unknown_workflow(error):
+            raise
+    return None
+
+
+def _too_late(status: CheckoutStatus) -> Problem:
+    return Problem(NOT_CANCELLABLE, f"The checkout is {status}; there is nothing to cancel.")

@@ -1,0 +1,49 @@
+"""The OpenAPI page as a whole: the operations of `api.pages`, the schemas, the examples and the security scheme."""
+
+from typing import Any, Final, Literal
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from api.examples import VIEWS
+from api.pages import REF
+from api.schemas import CancelBody, CheckoutAnswer, CheckoutBody, ProblemAnswer
+
+DESCRIPTION: Final = """
+Durable checkouts: stock, order and payment in one request that always comes to an end.
+
+Every request carries `Authorization: Bearer KEY`. Every error is `application/problem+json` (RFC 9457) with a stable
+`code`. After a 503, a time-out or a lost connection, send the same request again: nothing is done twice.
+"""
+
+
+def describe_api(app: FastAPI) -> None:
+    """Have the app serve this page as its `/openapi.json`, made once, when it is first asked for."""
+
+    def page() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            app.openapi_schema = _whole_page(app)
+        return app.openapi_schema
+
+    app.openapi = page  # type: ignore[method-assign] # FastAPI's own documented way
+
+
+def _whole_page(app: FastAPI) -> dict[str, Any]:
+    page = get_openapi(title="Checkout", version="1", description=DESCRIPTION, routes=app.routes)
+    _, definitions = models_json_schema(_MODELS, ref_template=REF)
+    page["components"] = {
+        "schemas": definitions["$defs"],
+        "examples": {name: {"value": view} for name, view in VIEWS.items()},
+        "securitySchemes": {"key": {"type": "http", "scheme": "bearer", "description": "a storefront key"}},
+    }
+    return page
+
+
+_MODELS: Final[list[tuple[type[BaseModel], Literal["validation", "serialization"]]]] = [
+    (CheckoutBody, "validation"),
+    (CancelBody, "validation"),
+    (CheckoutAnswer, "serialization"),
+    (ProblemAnswer, "serialization"),
+]

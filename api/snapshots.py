@@ -1,0 +1,101 @@
+"""What can be said of a checkout right now: by its worker, by its close event, or by Temporal alone."""
+
+import logging
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Final, TypeAlias
+
+from temporalio.client import (
+    WorkflowExecutionDescription,
+    WorkflowExecutionStatus,
+    WorkflowFailureError,
+    WorkflowHandle,
+    WorkflowQueryFailedError,
+)
+from temporalio.service import RPCError, RPCStatusCode
+
+from api.errors import CHECKOUT_FAILED, Problem
+from api.temporal_calls import CALL_SECONDS
+from checkout.domain.requests import CheckoutRequest
+from checkout.domain.states import CheckoutStatus, PaymentStatus
+from checkout.domain.view import CheckoutView, view_at_start
+from checkout.temporal import CHECKOUT_STATUS, ORDER_NUMBER, PAYMENT_STATUS
+from workflows.checkout import CheckoutWorkflow
+
+#: How long a worker may take to answer before the client gets what Temporal knows.
+QUERY_SECONDS: Final = 2.0
+
+CheckoutHandle: TypeAlias = WorkflowHandle[CheckoutWorkflow, CheckoutView]
+_log = logging.getLogger("checkout.api")
+
+#: What a query ends with when no worker takes it, or none can get the workflow to run.
+_NO_WORKER = frozenset({RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.FAILED_PRECONDITION, RPCStatusCode.CANCELLED})
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A view, and whether it is stale: put together from what Temporal knows, because no worker answered."""
+
+    view: CheckoutView
+    is_stale: bool = False
+
+
+async def take_snapshot(handle: CheckoutHandle, description: WorkflowExecutionDescription) -> Snapshot:
+    """The checkout as it is now. ``description`` is a fresh one of the same workflow.
+
+    Raises:
+        Problem: 500 when the workflow has failed, so that nothing works on the checkout any more.
+        RPCError: Temporal is away.
+    """
+    if description.status != WorkflowExecutionStatus.RUNNING:
+        return Snapshot(await final_view(handle))
+    try:
+        query_timeout = timedelta(seconds=QUERY_SECONDS)
+        return Snapshot(await handle.query(CheckoutWorkflow.status, rpc_timeout=query_timeout))
+    except WorkflowQueryFailedError as error:
+        _log.error("the query of %s failed, which is a bug: %s", handle.id, error.message)
+    except RPCError as error:
+        if error.status not in _NO_WORKER:
+            raise
+    return Snapshot(await _stale_view(handle, description), is_stale=True)
+
+
+async def final_view(handle: CheckoutHandle) -> CheckoutView:
+    """The result of a workflow, once it is closed; waits for that. It needs no worker.
+
+    Raises:
+        Problem: 500 when it closed without a result.
+    """
+    try:
+        return await handle.result()
+    except WorkflowFailureError as error:
+        raise Problem(
+            CHECKOUT_FAILED,
+            "Nothing works on this checkout any more. Support has to look at what became of it.",
+            members={"checkout_id": handle.id},
+        ) from error
+
+
+def known_status(description: WorkflowExecutionDescription) -> CheckoutStatus:
+    """The status that the workflow published last."""
+    return CheckoutStatus(description.typed_search_attributes.get(CHECKOUT_STATUS, CheckoutStatus.PROCESSING))
+
+
+async def _stale_view(handle: CheckoutHandle, description: WorkflowExecutionDescription) -> CheckoutView:
+    published = description.typed_search_attributes
+    view = view_at_start(await _input_of(handle, description))
+    payment_status = PaymentStatus(published.get(PAYMENT_STATUS, PaymentStatus.NONE))
+    return replace(
+        view,
+        status=known_status(description),
+        order_number=published.get(ORDER_NUMBER),
+        payment=replace(view.payment, status=payment_status),
+    )
+
+
+async def _input_of(handle: CheckoutHandle, description: WorkflowExecutionDescription) -> CheckoutRequest:
+    events = handle.fetch_history_events(page_size=1, rpc_timeout=timedelta(seconds=CALL_SECONDS))
+    started = (await anext(events)).workflow_execution_started_event_attributes
+    (request,) = await description.data_converter.decode(started.input.payloads, [CheckoutRequest])
+    assert isinstance(request, CheckoutRequest)  # noqa: S101 - tells the type checker what the hint above asked for
+    return request

@@ -1,0 +1,87 @@
+"""Holding an answer until a checkout has moved on, without asking its worker for more than it must.
+
+Most checkouts are over in a moment, and Temporal tells of an ending by itself (a long poll on the close event, which
+needs no worker). Beside it we look at the description now and then, for states that are not an ending; a worker is
+asked only when the history has grown since.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final
+
+from temporalio.client import WorkflowExecutionDescription
+from temporalio.service import RPCError
+
+from api.snapshots import CheckoutHandle, Snapshot, final_view, known_status, take_snapshot
+from api.temporal_calls import CALL_SECONDS
+
+FIRST_LOOK_SECONDS: Final = 0.25
+SLOWEST_LOOK_SECONDS: Final = 1.0
+
+
+@dataclass(frozen=True)
+class Until:
+    """What is waited for: ``enough`` judges a snapshot, ``worth_asking`` whether a description hints at one."""
+
+    enough: Callable[[Snapshot], bool]
+    worth_asking: Callable[[WorkflowExecutionDescription], bool] = lambda _: True
+
+
+#: The machine has done what it can for now: the checkout is over, or somebody else has to act.
+SETTLED: Final = Until(
+    enough=lambda snapshot: not snapshot.view.status.is_busy,
+    worth_asking=lambda description: not known_status(description).is_busy,
+)
+
+
+async def wait_until(
+    until: Until, handle: CheckoutHandle, latest: Snapshot, seconds: float, hang_up: Coroutine[Any, Any, None]
+) -> Snapshot:
+    """The first snapshot that is enough, or ``latest`` when the time is up or ``hang_up`` returns before.
+
+    A checkout that ends is always enough. While Temporal is away, ``latest`` stays the last that was known.
+
+    Raises:
+        Problem: 500 when the workflow fails.
+    """
+    tasks: list[asyncio.Task[Snapshot | None]] = [
+        asyncio.create_task(_ending(handle)),
+        asyncio.create_task(_change(until, handle)),
+        asyncio.create_task(_none_after(hang_up)),
+    ]
+    try:
+        done, _ = await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    for task in done:
+        try:
+            latest = task.result() or latest
+        except RPCError:
+            # The checkout is with Temporal and goes on; what the client gets is true, only not news.
+            continue
+    return latest
+
+
+async def _ending(handle: CheckoutHandle) -> Snapshot:
+    return Snapshot(await final_view(handle))
+
+
+async def _change(until: Until, handle: CheckoutHandle) -> Snapshot:
+    pause, seen_events = FIRST_LOOK_SECONDS, -1
+    while True:
+        await asyncio.sleep(pause)
+        pause = min(pause * 2, SLOWEST_LOOK_SECONDS)
+        description = await handle.describe(rpc_timeout=timedelta(seconds=CALL_SECONDS))
+        if description.history_length != seen_events and until.worth_asking(description):
+            seen_events = description.history_length
+            snapshot = await take_snapshot(handle, description)
+            if until.enough(snapshot):
+                return snapshot
+
+
+async def _none_after(hang_up: Coroutine[Any, Any, None]) -> None:
+    await hang_up

@@ -6,21 +6,24 @@ import signal
 import sys
 from datetime import timedelta
 
-from checkout.payments.stripe import StripeGateway
 from temporalio.client import Client
 from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 from temporalio.worker import Worker
 
 from activities.orders import OrderActivities
+from activities.payment_truth import PaymentTruthActivities
 from activities.payments import PaymentActivities
+from activities.records import RecordActivities
 from activities.stock import StockActivities
 from checkout.config import DatabaseSettings, PaymentSettings, TemporalSettings, WorkerSettings, load
 from checkout.db.session import Database, create_engine
 from checkout.domain.errors import ConfigurationError
 from checkout.health import Health
 from checkout.payments.gateway import PaymentGateway
+from checkout.payments.stripe import StripeGateway
 from checkout.temporal import TASK_QUEUE, connect
 from workflows.checkout import CheckoutWorkflow
+from workflows.payment_event import PaymentEventWorkflow
 
 log = logging.getLogger("checkout.worker")
 
@@ -30,10 +33,12 @@ def build_worker(client: Client, database: Database, gateway: PaymentGateway, se
     stock = StockActivities(database)
     orders = OrderActivities(database)
     payments = PaymentActivities(database, gateway)
+    truth = PaymentTruthActivities(database, gateway)
+    records = RecordActivities(database)
     return Worker(
         client,
         task_queue=TASK_QUEUE,
-        workflows=[CheckoutWorkflow],
+        workflows=[CheckoutWorkflow, PaymentEventWorkflow],
         activities=[
             stock.reserve_stock,
             stock.release_stock,
@@ -42,6 +47,12 @@ def build_worker(client: Client, database: Database, gateway: PaymentGateway, se
             orders.confirm_order,
             payments.charge_payment,
             payments.refund_payment,
+            truth.look_up_payment,
+            truth.settle_payment,
+            truth.resolve_payment,
+            records.record_status,
+            records.record_staff_action,
+            records.record_payment_event,
         ],
         max_concurrent_activities=settings.max_concurrent_activities,
         max_concurrent_workflow_tasks=settings.max_concurrent_workflow_tasks,

@@ -4,9 +4,10 @@ import secrets
 
 from temporalio import activity
 
+from activities.undoing import start_undo
 from checkout.db import checkouts, orders
 from checkout.db.session import Database
-from checkout.domain.errors import InvariantBroken, TooLate
+from checkout.domain.errors import TooLate
 from checkout.domain.money import MAX_AMOUNT_MINOR
 from checkout.domain.requests import ConfirmOrder, CreateOrder, OrderAnswer, PricedLine, Undo
 from checkout.domain.states import CheckoutStatus, OrderStatus, Reason
@@ -59,7 +60,7 @@ class OrderActivities:
         if found and found.cart_is_ordered:
             return OrderAnswer(refusal=Reason.CART_ALREADY_ORDERED)
         status = await self._database.one(checkouts.STATUS, {"checkout_id": checkout_id})
-        if status is None or status.status != CheckoutStatus.PROCESSING:
+        if status is None or not CheckoutStatus(status.status).is_open:
             raise TooLate(f"checkout {checkout_id} is not open")
         return None
 
@@ -70,12 +71,8 @@ class OrderActivities:
         Raises:
             InvariantBroken: the order is confirmed, and stays so.
         """
-        parameters = {"checkout_id": undo.checkout_id, "reason": undo.reason, "actor": undo.actor}
         async with self._database.transaction() as connection:
-            status = (await connection.execute(checkouts.START_COMPENSATING, parameters)).scalar_one()
-            if status == CheckoutStatus.CONFIRMED:
-                raise InvariantBroken(f"the order of checkout {undo.checkout_id} is confirmed and cannot be cancelled")
-            await connection.execute(orders.CANCEL, parameters)
+            await connection.execute(orders.CANCEL, await start_undo(connection, undo))
 
     @activity.defn
     async def confirm_order(self, request: ConfirmOrder) -> None:

@@ -2,6 +2,7 @@
 
 from temporalio import activity
 
+from activities.undoing import start_undo
 from checkout.db import checkouts, stock
 from checkout.db.session import Database
 from checkout.domain.errors import InvariantBroken, TooLate
@@ -41,13 +42,14 @@ class StockActivities:
         recorded = await self._database.one(checkouts.RECORDED, {"checkout_id": checkout_id})
         if recorded is None:
             raise InvariantBroken(f"checkout {checkout_id} is there and is not there")
-        if recorded.status == CheckoutStatus.PROCESSING:
+        status = CheckoutStatus(recorded.status)
+        if status.is_open:
             return StockAnswer()
-        if recorded.status == CheckoutStatus.COMPENSATING:
+        if not status.is_final:
             raise TooLate(f"checkout {checkout_id} is being undone")
         return StockAnswer(
             ended=Recorded(
-                status=CheckoutStatus(recorded.status),
+                status=status,
                 reason=Reason(recorded.reason) if recorded.reason else None,
                 order_number=recorded.order_number,
                 total_minor=recorded.total_minor,
@@ -65,15 +67,7 @@ class StockActivities:
         Raises:
             InvariantBroken: the checkout is confirmed, and stays so.
         """
-        parameters = {
-            "checkout_id": undo.checkout_id,
-            "reason": undo.reason,
-            "actor": undo.actor,
-            "ending": undo.reason.ending,
-        }
         async with self._database.transaction() as connection:
-            status = (await connection.execute(checkouts.START_COMPENSATING, parameters)).scalar_one()
-            if status == CheckoutStatus.CONFIRMED:
-                raise InvariantBroken(f"checkout {undo.checkout_id} is confirmed and cannot be undone")
+            parameters = await start_undo(connection, undo)
             await connection.execute(stock.RELEASE, parameters)
-            await connection.execute(checkouts.CLOSE, parameters)
+            await connection.execute(checkouts.CLOSE, parameters | {"ending": undo.reason.ending})

@@ -47,6 +47,12 @@ def _http_url(value: str) -> str:
     return value.rstrip("/")
 
 
+def _page_url(value: str) -> str:
+    if not re.fullmatch(r"https?://[^\s/?#]+([/?#]\S*)?", value):
+        raise ValueError("write it as a URL, such as https://shop.example/checkout/paid")
+    return value
+
+
 class TemporalSettings(_Settings):
     """Where Temporal is, and as whom we speak to it."""
 
@@ -99,6 +105,23 @@ class PaymentSettings(_Settings):
         str, AfterValidator(_http_url), Field(description="where the provider's API is: Stripe's, or the sandbox's")
     ] = "https://api.stripe.com"
     provider_timeout_seconds: Annotated[Seconds, Field(description="how long one call to the provider may take")] = 10
+    # It is part of every charge, and a charge that is repeated must repeat it.
+    payment_return_url: Annotated[
+        str | None,
+        AfterValidator(_page_url),
+        Field(description="where the customer comes back to after authenticating; change it when no payment is open"),
+    ] = None
+
+
+class ReconcileSettings(_Settings):
+    """How often the books are compared, and how far back. Read where runs are scheduled or started."""
+
+    model_config = SettingsConfigDict(env_prefix=f"{PREFIX}RECONCILE_")
+
+    every_seconds: Annotated[float, Field(ge=1, le=86_400, description="pause between two scheduled comparisons")] = 60
+    window_hours: Annotated[
+        float, Field(gt=0, le=24 * 90, description="how far back ended checkouts are compared; open ones always are")
+    ] = 48
 
 
 class WorkerSettings(_Settings):
@@ -160,14 +183,21 @@ class ApiSettings(_Settings):
     payment_stuck_after_seconds: Annotated[
         Seconds, Field(description="automatic payment tries before support is called")
     ] = 120
+    payment_window_seconds: Annotated[
+        Seconds, Field(description="how long a customer may take to pay, each time it is the customer's turn")
+    ] = 900
     provider_timeout_seconds: Annotated[Seconds, Field(description="how long one call to the provider may take")] = 10
+    stripe_webhook_secret: Annotated[
+        SecretStr,
+        Field(min_length=8, description="what the provider signs its events with; two, comma-separated, rotate"),
+    ]
 
     _parse = field_validator("api_keys", mode="before")(_parse_api_keys)
 
     @property
     def patience(self) -> Patience:
         """What every checkout started here is told about waiting."""
-        return Patience(self.payment_stuck_after_seconds, self.provider_timeout_seconds)
+        return Patience(self.payment_stuck_after_seconds, self.provider_timeout_seconds, self.payment_window_seconds)
 
 
 class SandboxSettings(_Settings):

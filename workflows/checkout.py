@@ -4,40 +4,34 @@ import asyncio
 from functools import partial
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ApplicationError, RetryState
+from temporalio.exceptions import ActivityError, ApplicationError
 
-from workflows import policies
+from workflows.payment import CHARGE_PAYMENT, PaymentStory
 from workflows.progress import Progress
 from workflows.saga import Refused, Saga, Step
 
 with workflow.unsafe.imports_passed_through():
     from activities.orders import OrderActivities
-    from activities.payments import PaymentActivities
     from activities.stock import StockActivities
-    from checkout.domain.money import Money
     from checkout.domain.requests import (
         Cancel,
-        ChargePayment,
         CheckoutRequest,
         ConfirmOrder,
         CreateOrder,
-        PaymentAnswer,
+        PaymentEvent,
+        ResolvePayment,
+        RetryPayment,
+        SubmitPayment,
         Undo,
         reserve_stock,
     )
     from checkout.domain.states import CheckoutStatus, Reason
-    from checkout.domain.view import CheckoutView
+    from checkout.domain.view import CheckoutView, TimelineEntry
 
 RESERVE_STOCK = Step(StockActivities.reserve_stock, StockActivities.release_stock)
 CREATE_ORDER = Step(OrderActivities.create_order, OrderActivities.cancel_order)
-CHARGE_PAYMENT = Step(
-    PaymentActivities.charge_payment,
-    PaymentActivities.refund_payment,
-    policy=policies.provider,
-    undo_policy=policies.provider_undo,
-    undo_when_refused=True,
-)
 CONFIRM_ORDER = Step(OrderActivities.confirm_order)
+STEPS = (RESERVE_STOCK, CREATE_ORDER, CHARGE_PAYMENT, CONFIRM_ORDER)
 
 
 @workflow.defn(name="CheckoutWorkflow")
@@ -49,6 +43,7 @@ class CheckoutWorkflow:
         self._request = request
         self._progress = Progress(request)
         self._saga = Saga(request.patience)
+        self._payment = PaymentStory(request, self._saga, self._progress)
         self._buying: asyncio.Task[None] | None = None
         self._cancellation = Cancel(Reason.CANCELLED_BY_OPERATOR, "operator")
         self._confirming = False
@@ -70,8 +65,10 @@ class CheckoutWorkflow:
         try:
             await buying
         except Refused as refusal:
+            self._progress.refused(refusal.answer)
             await self._undo(refusal.reason, actor="workflow")
         except asyncio.CancelledError:
+            await self._payment.desk.file_cancel(self._cancellation)
             await self._undo(self._cancellation.reason, self._cancellation.actor)
         except ActivityError as bug:
             await self._undo(Reason.INTERNAL_ERROR, actor="workflow")
@@ -81,41 +78,22 @@ class CheckoutWorkflow:
         stock = await self._saga.take(RESERVE_STOCK, reserve_stock(request))
         if stock.ended:
             return self._progress.ended_before(stock.ended)
+        self._progress.reserved()
 
         order = await self._saga.take(CREATE_ORDER, CreateOrder(request.checkout_id, request.expected_total_minor))
         self._progress.ordered(order)
 
         if order.total_minor:
-            await self._pay(request, order.total_minor)
+            await self._payment.collect(order.total_minor)
 
         self._confirming = True  # There is no way back from here: a cancellation comes too late.
         await self._saga.take(CONFIRM_ORDER, ConfirmOrder(request.checkout_id))
         return self._progress.becomes(CheckoutStatus.CONFIRMED)
 
-    async def _pay(self, request: CheckoutRequest, total_minor: int) -> None:
-        charge = ChargePayment(request.checkout_id, 1, request.payment_method, total_minor, request.currency)
-        self._progress.paying(charge.attempt)
-        try:
-            answer = await self._take_payment(charge)
-        except Refused as refusal:
-            self._progress.paid(refusal.answer)
-            raise
-        self._progress.paid(answer)
-
-    async def _take_payment(self, charge: ChargePayment) -> PaymentAnswer:
-        summary = f"{Money(charge.amount_minor, charge.currency)} by {charge.payment_method}, try {charge.attempt}"
-        try:
-            return await self._saga.take(CHARGE_PAYMENT, charge, summary=summary)
-        except ActivityError as error:
-            if error.retry_state == RetryState.NON_RETRYABLE_FAILURE:
-                raise
-        self._progress.stuck()
-        return await self._saga.take(CHARGE_PAYMENT, charge, policies.stuck_provider, summary)
-
     async def _undo(self, reason: Reason, actor: str) -> None:
         if self._saga.has_begun:
             self._progress.becomes(CheckoutStatus.COMPENSATING, reason)
-        stuck = partial(self._progress.becomes, CheckoutStatus.COMPENSATION_STUCK, reason)
+        stuck = partial(self._progress.enters, CheckoutStatus.COMPENSATION_STUCK, self._saga)
         for answer in await self._saga.unwind(Undo(self._request.checkout_id, reason, actor), stuck):
             self._progress.undone(answer)
         self._progress.becomes(reason.ending, reason)
@@ -132,16 +110,41 @@ class CheckoutWorkflow:
         """The checkout as its customer may see it."""
         return self._progress.view
 
+    @workflow.query
+    def timeline(self) -> list[TimelineEntry]:
+        """Everything that happened, in order, for support."""
+        return self._progress.timeline
+
     @workflow.update
     async def cancel(self, command: Cancel) -> CheckoutView:
-        """Undo the checkout; answered once that is certain to happen.
-
-        Raises:
-            ApplicationError: of type NotCancellable, when the order is confirmed.
-        """
+        """Undo the checkout; answered once that is certain. Raises ApplicationError of type NotCancellable."""
         await workflow.wait_condition(lambda: self._buying is not None)
         self._cancel(command)
         await workflow.wait_condition(lambda: not self._progress.status.can_be_cancelled)
         if self._progress.status == CheckoutStatus.CONFIRMED:
             raise ApplicationError("the order is confirmed", type="NotCancellable", non_retryable=True)
         return self._progress.view
+
+    @workflow.update
+    def submit_payment(self, command: SubmitPayment) -> CheckoutView:
+        """The customer pays in another way. Raises ApplicationError of type NotAwaitingPayment."""
+        self._payment.submit(command.payment_method)
+        return self._progress.view
+
+    @workflow.update
+    async def retry_payment(self, command: RetryPayment) -> CheckoutView:
+        """Support tries the stuck payment anew, once its outcome is settled. Raises as `SupportDesk.submit` does."""
+        await self._payment.desk.submit(command)
+        return self._progress.view
+
+    @workflow.update
+    async def resolve_payment(self, command: ResolvePayment) -> CheckoutView:
+        """Support says what became of the stuck payment. Raises as `SupportDesk.submit` does."""
+        await self._payment.desk.submit(command)
+        return self._progress.view
+
+    @workflow.signal
+    def payment_event(self, event: PaymentEvent) -> None:
+        """The provider has news of the payment: a reason to look, not a fact."""
+        self._progress.note("event", event.type, actor="provider", reason=event.event_id)
+        self._payment.nudge()

@@ -1,5 +1,6 @@
 """How long each kind of step may take, and how it is tried again. Named here, so that the story need not say it."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -8,11 +9,11 @@ from temporalio.common import RetryPolicy
 
 with workflow.unsafe.imports_passed_through():
     from activities.heartbeat import HEARTBEAT_TIMEOUT_SECONDS
-    from checkout.domain.errors import InvariantBroken, ProviderRefusedCall, TooLate
+    from checkout.domain.errors import Contradicted, InvariantBroken, ProviderRefusedCall, TooLate
     from checkout.domain.requests import Patience
 
 #: Errors that asking again cannot help. A do that meets one is undone; an undo is tried on, for a person to repair.
-_HOPELESS = [TooLate.__name__, InvariantBroken.__name__, ProviderRefusedCall.__name__]
+_HOPELESS = [error.__name__ for error in (TooLate, InvariantBroken, ProviderRefusedCall, Contradicted)]
 
 #: Above the server's own limit for a statement (8 s); also how long the death of a worker goes unnoticed.
 _DATABASE_TIMEOUT = timedelta(seconds=10)
@@ -46,9 +47,10 @@ def provider(patience: Patience) -> Policy:
     return Policy(_provider_timeout(patience), retry, _HEARTBEAT_TIMEOUT, schedule_to_close=budget)
 
 
-def stuck_provider(patience: Patience) -> Policy:
-    """The same after that: slower, without end."""
-    return Policy(_provider_timeout(patience), _retry(first=5, slowest=30, hopeless=_HOPELESS), _HEARTBEAT_TIMEOUT)
+def one_look(patience: Patience) -> Policy:
+    """One try, for a story that decides itself what comes next."""
+    retry = RetryPolicy(maximum_attempts=1)
+    return Policy(_provider_timeout(patience), retry, _HEARTBEAT_TIMEOUT)
 
 
 def provider_undo(patience: Patience) -> Policy:
@@ -68,3 +70,11 @@ def _retry(first: float, slowest: float, hopeless: list[str]) -> RetryPolicy:
         maximum_interval=timedelta(seconds=slowest),
         non_retryable_error_types=hopeless,
     )
+
+
+def ever_slower(first: float, growth: float, slowest: float) -> Iterator[float]:
+    """Pauses in seconds between looks at something that only somebody else can change."""
+    pause = first
+    while True:
+        yield pause
+        pause = min(pause * growth, slowest)

@@ -5,20 +5,34 @@ from typing import Any
 
 from temporalio import workflow
 
+from workflows.saga import Saga
+
 with workflow.unsafe.imports_passed_through():
+    from activities.records import RecordActivities
     from checkout.domain.money import Money
-    from checkout.domain.requests import CheckoutRequest, OrderAnswer, PaymentAnswer, Recorded
+    from checkout.domain.requests import (
+        ChargePayment,
+        CheckoutRequest,
+        OrderAnswer,
+        PaymentAnswer,
+        Recorded,
+        StatusChange,
+    )
     from checkout.domain.states import CheckoutStatus, PaymentStatus, Reason
-    from checkout.domain.view import CheckoutView, LineView, view_at_start
+    from checkout.domain.view import CheckoutView, LineView, PaymentView, TimelineEntry, view_at_start
     from checkout.temporal import CHECKOUT_STATUS, CUSTOMER_ID, ORDER_NUMBER, PAYMENT_STATUS
 
 #: For an operator who opens the workflow in the UI: what is going on, and what may be done.
 _SENTENCES = {
     CheckoutStatus.PROCESSING: "Under way. Retries are automatic. *Cancel* undoes everything; *Terminate* nothing.",
+    CheckoutStatus.AWAITING_PAYMENT: (
+        "The customer's turn: to pay in another way, or to do what the bank asks. The stock stays held until the "
+        "payment window closes. *Cancel* undoes everything; *Terminate* nothing."
+    ),
     CheckoutStatus.PAYMENT_STUCK: (
         "**The payment is stuck**: the provider has given no certain answer for too long. It is asked on, ever slower; "
-        "the pending activity shows its last error. *Cancel* makes sure that nothing is or stays charged and gives the "
-        "stock back. Never *Terminate*."
+        "the last activity shows its error. Support may retry, resolve or cancel it (`checkout support show "
+        "CHECKOUT`). *Cancel* makes sure that nothing is or stays charged and gives the stock back. Never *Terminate*."
     ),
     CheckoutStatus.COMPENSATING: "Being undone. It goes on by itself until everything is given back.",
     CheckoutStatus.COMPENSATION_STUCK: (
@@ -36,46 +50,77 @@ class Progress:
 
     def __init__(self, request: CheckoutRequest) -> None:
         self.view = view_at_start(request)
+        self.timeline: list[TimelineEntry] = []
+        self.status_before = self.view.status
 
     @property
     def status(self) -> CheckoutStatus:
         """Where the checkout stands."""
         return self.view.status
 
+    def note(self, kind: str, what: str, actor: str = "workflow", reason: str | None = None) -> None:
+        """Something happened that the timeline tells."""
+        self.timeline.append(TimelineEntry(_now(), kind, what, actor, reason))
+
+    def reserved(self) -> None:
+        """The stock is held."""
+        self.note("step", "stock reserved")
+
     def ordered(self, order: OrderAnswer) -> None:
         """The order is written: number, total, names and prices are known."""
+        self.note("step", f"order {order.order_number} created")
         self._show(
             order_number=order.order_number,
             total_minor=order.total_minor,
             lines=tuple(LineView(line.sku, line.quantity, line.name, line.unit_price_minor) for line in order.lines),
         )
 
-    def paying(self, attempt: int) -> None:
-        """The customer's try number ``attempt`` is on its way."""
-        self._show(payment=replace(self.view.payment, status=PaymentStatus.PROCESSING, attempts=attempt))
+    def paying(self, charge: ChargePayment) -> None:
+        """A try to pay is on its way."""
+        self.note("attempt", f"try {charge.attempt} with {charge.payment_method} started")
+        payment = PaymentView(PaymentStatus.PROCESSING, charge.attempt)
+        self._show(status=CheckoutStatus.PROCESSING, payment=payment)
 
-    def paid(self, answer: PaymentAnswer) -> None:
-        """The payment has come to this."""
-        self._show(
-            status=CheckoutStatus.PROCESSING,
-            payment=replace(self.view.payment, status=answer.status, decline_code=answer.decline_code),
+    def paid(self, answer: PaymentAnswer, attempt: int) -> None:
+        """A try to pay has come to this."""
+        self.note("attempt", f"try {attempt}: {answer.status}", reason=answer.decline_code)
+        declined = answer.status == PaymentStatus.DECLINED
+        url = answer.next_action_url
+        payment = PaymentView(
+            answer.status,
+            attempt,
+            decline_code=answer.decline_code,
+            retryable=answer.retryable if declined else None,
+            next_action={"type": "redirect_to_url", "url": url} if url else None,
         )
+        # A stuck or awaited payment is under way again; a checkout that is being undone stays so.
+        self._show(status=CheckoutStatus.PROCESSING if self.status.is_open else self.status, payment=payment)
+
+    def refused(self, answer: Any) -> None:
+        """A step said no; that of a payment tells where the money is now."""
+        if isinstance(answer, PaymentAnswer):
+            self.paid(answer, self.view.payment.attempts)
 
     def undone(self, answer: Any) -> None:
         """An undo has landed; that of a payment tells where the money is now."""
         if isinstance(answer, PaymentAnswer) and answer.status != PaymentStatus.NONE:
-            self._show(payment=replace(self.view.payment, status=answer.status))
+            self.note("step", f"payment {answer.status}")
+            self._show(payment=replace(self.view.payment, status=answer.status, next_action=None))
 
-    def stuck(self) -> None:
-        """The provider gives no certain answer."""
-        self._show(
-            status=CheckoutStatus.PAYMENT_STUCK, payment=replace(self.view.payment, status=PaymentStatus.UNKNOWN)
-        )
-        self._publish()
+    async def enters(self, status: CheckoutStatus, saga: Saga) -> None:
+        """The checkout comes to a state in which it waits; its row and the audit log learn of it too."""
+        self.becomes(status, self.view.reason)
+        await saga.ask(RecordActivities.record_status, StatusChange(self.view.id, status))
 
     def becomes(self, status: CheckoutStatus, reason: Reason | None = None) -> None:
         """The checkout enters another state, for this reason if it is not a happy one."""
-        self._show(status=status, reason=reason)
+        if status != self.status:
+            self.status_before = self.status
+            self.note("step", f"{status}", reason=reason)
+        payment = self.view.payment
+        if status == CheckoutStatus.COMPENSATING and payment.status == PaymentStatus.CAPTURED:
+            payment = replace(payment, status=PaymentStatus.REFUNDING)
+        self._show(status=status, reason=reason, payment=payment)
         self._publish()
 
     def ended_before(self, recorded: Recorded) -> None:

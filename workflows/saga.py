@@ -24,6 +24,7 @@ with workflow.unsafe.imports_passed_through():
 
 In = TypeVar("In")
 Out = TypeVar("Out", bound="Answer | None")
+Ask = TypeVar("Ask")
 
 
 class Answer(Protocol):
@@ -85,14 +86,24 @@ class Saga:
         """
         if step.undo and step not in self._begun:
             self._begun.append(step)
-        answer = await _settled(_start(step.do, request, (policy or step.policy)(self._patience), summary))
+        answer = await self.ask(step.do, request, policy or step.policy, summary)
         if answer is not None and answer.refusal is not None:
             if step.undo and not step.undo_when_refused:
                 self._begun.remove(step)
             raise Refused(answer.refusal, answer)
         return answer
 
-    async def unwind(self, undo: Undo, stuck: Callable[[], None]) -> list[Any]:
+    async def ask(
+        self,
+        function: Callable[[Any, In], Awaitable[Ask]],
+        request: In,
+        policy: Callable[[Patience], Policy] = policies.database,
+        summary: str | None = None,
+    ) -> Ask:
+        """Run an activity that has nothing to undo; raises as `take` does, but for `Refused`."""
+        return await _settled(_start(function, request, policy(self._patience), summary))
+
+    async def unwind(self, undo: Undo, stuck: Callable[[], Awaitable[None]]) -> list[Any]:
         """Undo every step that was begun, the last one first; answers what each undo answered, in that order.
 
         Returns when all have landed. ``stuck`` is called when one takes longer than a payment may before support is
@@ -103,17 +114,19 @@ class Saga:
             handle = _start(step.undo, undo, step.undo_policy(self._patience), f"Undo: {undo.reason}")
             _, waiting = await workflow.wait([handle], timeout=self._patience.payment_stuck_after_seconds)
             if waiting:
-                stuck()
+                # Told beside the undo, since what keeps the one from landing may keep the other.
+                told = asyncio.ensure_future(stuck())
+                await workflow.wait([handle, told])
             answers.append(await handle)
         return answers
 
 
 def _start(
-    function: Callable[[Any, In], Awaitable[Out]] | None, request: In, policy: Policy, summary: str | None
-) -> workflow.ActivityHandle[Out]:
+    function: Callable[[Any, In], Awaitable[Ask]] | None, request: In, policy: Policy, summary: str | None
+) -> workflow.ActivityHandle[Ask]:
     return workflow.start_activity(
         # The SDK types methods and functions apart; at run time it wants the decorated method as it is.
-        cast(Callable[[In], Awaitable[Out]], function),
+        cast(Callable[[In], Awaitable[Ask]], function),
         request,
         start_to_close_timeout=policy.start_to_close,
         schedule_to_close_timeout=policy.schedule_to_close,
@@ -124,7 +137,7 @@ def _start(
     )
 
 
-async def _settled(handle: workflow.ActivityHandle[Out]) -> Out:
+async def _settled(handle: workflow.ActivityHandle[Ask]) -> Ask:
     """The answer of an activity; when cancelled, wait until it has come to rest and then pass the cancellation on."""
     try:
         return await asyncio.shield(handle)

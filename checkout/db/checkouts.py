@@ -3,21 +3,30 @@
 from sqlalchemy import text
 
 #: First statement of every undo. It locks the row (or leaves a tombstone where there is none, so that a late do is
-#: refused) and moves it to `compensating`; the statements after it see all that the do had committed.
+#: refused) and has it undone if it may still be bought; the statements after it see all that the do had committed.
 START_COMPENSATING = text("""
-    INSERT INTO checkouts (checkout_id, status, reason, actor)
+    INSERT INTO checkouts AS c (checkout_id, status, reason, actor)
     VALUES (:checkout_id, 'compensating', :reason, :actor)
     ON CONFLICT (checkout_id) DO UPDATE
-    SET status = CASE WHEN checkouts.status = 'processing' THEN 'compensating' ELSE checkouts.status END,
-        reason = CASE WHEN checkouts.status = 'processing' THEN excluded.reason ELSE checkouts.reason END,
-        actor = CASE WHEN checkouts.status = 'processing' THEN excluded.actor ELSE checkouts.actor END
-    RETURNING status
+    SET status = excluded.status, reason = excluded.reason, actor = excluded.actor
+    WHERE c.status IN ('processing', 'awaiting_payment', 'payment_stuck')
 """)
 
 #: Last statement of the last undo.
 CLOSE = text("""
     UPDATE checkouts SET status = :ending, reason = :reason, actor = :actor
-    WHERE checkout_id = :checkout_id AND status = 'compensating'
+    WHERE checkout_id = :checkout_id AND status IN ('compensating', 'compensation_stuck')
+""")
+
+#: Only ever along an allowed transition: a change that comes late finds the checkout further on, and does nothing.
+CHANGE_STATUS = text("""
+    UPDATE checkouts SET status = :status, reason = coalesce(:reason, reason), actor = :actor
+    WHERE checkout_id = :checkout_id AND status = ANY (CAST(:from_statuses AS text[]))
+""")
+
+RECORD_ACTION = text("""
+    INSERT INTO audit_log (checkout_id, entity, entity_key, before, after, actor, reason)
+    VALUES (:checkout_id, 'staff', :action, :before, :after, :actor, :reason)
 """)
 
 STATUS = text("SELECT status FROM checkouts WHERE checkout_id = :checkout_id")

@@ -50,8 +50,8 @@ EXISTING = text("""
 #: The order, the stock and the checkout end together; a deferred trigger refuses the commit unless the payment fits.
 CONFIRM = text("""
     WITH me AS (
-        UPDATE checkouts SET status = 'confirmed'
-        WHERE checkout_id = :checkout_id AND status = 'processing'
+        UPDATE checkouts SET status = 'confirmed', reason = NULL, actor = 'workflow'
+        WHERE checkout_id = :checkout_id AND status IN ('processing', 'awaiting_payment', 'payment_stuck')
         RETURNING checkout_id
     ), sold AS (
         UPDATE reservations r SET status = 'committed' FROM me

@@ -5,6 +5,7 @@
     ├── InvalidCatalogue         a catalogue file has a bad row; nothing was imported
     ├── TooLate                  a step came after its checkout had been undone; it did nothing
     ├── InvariantBroken          the tables say what they never should: a bug, for a person
+    ├── Contradicted             what a person says of a payment is not what the provider says
     ├── DatabaseUnavailable      PostgreSQL is away, full, locked or read-only: ask again
     └── ProviderError            the payment provider did not give a usable answer
         ├── ProviderUnavailable  nothing can have happened: ask again
@@ -35,6 +36,10 @@ class TooLate(CheckoutError):
 
 class InvariantBroken(CheckoutError):
     """The tables are in a state that no run of this program leaves behind."""
+
+
+class Contradicted(CheckoutError):
+    """A person says one thing of a payment, and the provider another. The provider is believed."""
 
 
 class DatabaseUnavailable(CheckoutError):

@@ -30,11 +30,14 @@ class Patience:
     """How long things may take, in seconds. It travels with the request, so that a workflow replays the same anywhere.
 
     ``payment_stuck_after_seconds`` bounds the automatic tries before a person is told; ``provider_timeout_seconds``
-    bounds one call to the payment provider.
+    bounds one call to the payment provider; ``payment_window_seconds`` is how long a customer may take each time that
+    it is the customer's turn; ``max_attempts`` bounds the customer's tries.
     """
 
     payment_stuck_after_seconds: float = 120
     provider_timeout_seconds: float = 10
+    payment_window_seconds: float = 900
+    max_attempts: int = 5
 
 
 @dataclass(frozen=True)
@@ -151,17 +154,108 @@ class OrderAnswer:
 
 @dataclass(frozen=True)
 class PaymentAnswer:
-    """What became of one try. A decline is an answer like any other; an outage is none."""
+    """What became of one try. A decline is an answer like any other; an outage is none.
+
+    ``refusal`` is set when money was taken that may not be kept. ``retryable`` tells a soft decline (the same method
+    may work later) from a hard one. ``verified`` is False where only a person vouches for it.
+    """
 
     status: PaymentStatus
     refusal: Reason | None = None
     decline_code: str | None = None
+    retryable: bool = False
+    next_action_url: str | None = None
+    verified: bool = True
+
+
+@dataclass(frozen=True)
+class PaymentInQuestion:
+    """One try whose outcome is to be looked up, or settled for good on behalf of ``actor``."""
+
+    checkout_id: str
+    attempt: int
+    actor: str = "workflow"
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class Resolution:
+    """What a person says became of one try (``outcome`` is captured or voided); ``provider_reference`` proves it."""
+
+    checkout_id: str
+    attempt: int
+    outcome: PaymentStatus
+    provider_reference: str | None
+    actor: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class StatusChange:
+    """The checkout's own row and the audit log learn where the checkout stands, while nothing else happens."""
+
+    checkout_id: str
+    status: CheckoutStatus
+    reason: str | None = None
+    actor: str = "workflow"
+
+
+@dataclass(frozen=True)
+class StaffAction:
+    """Something that a person did: ``action`` in the state ``before``, which led to ``after``."""
+
+    checkout_id: str
+    action: str
+    before: CheckoutStatus
+    after: CheckoutStatus
+    actor: str
+    reason: str
 
 
 @dataclass(frozen=True)
 class Cancel:
-    """The input of the update `cancel`: who asks, and why."""
+    """The input of the update `cancel`: who asks, and why; staff say in a ``note`` why in their own words."""
 
     reason: Reason = Reason.CANCELLED_BY_CUSTOMER
     actor: str = "customer"
-    note: str | None = field(default=None)
+    note: str | None = None
+
+
+@dataclass(frozen=True)
+class SubmitPayment:
+    """The input of the update `submit_payment`: the customer tries again."""
+
+    payment_method: str
+
+
+@dataclass(frozen=True)
+class RetryPayment:
+    """The input of the update `retry_payment`: ``actor`` has the stuck payment tried anew, with this or its method."""
+
+    actor: str
+    reason: str
+    payment_method: str | None = None
+
+
+@dataclass(frozen=True)
+class ResolvePayment:
+    """The input of the update `resolve_payment`: what ``actor`` knows of the stuck payment. ``captured`` or not."""
+
+    actor: str
+    reason: str
+    captured: bool
+    provider_reference: str | None = None
+
+
+@dataclass(frozen=True)
+class PaymentEvent:
+    """A provider's notification, as far as it concerns us. A hint to look again; never a fact by itself.
+
+    ``created`` is Unix time in seconds.
+    """
+
+    event_id: str
+    type: str
+    provider_reference: str
+    checkout_id: str | None
+    created: int

@@ -33,11 +33,17 @@ class CheckoutStatus(StrEnum):
         return self in (CheckoutStatus.PROCESSING, CheckoutStatus.COMPENSATING)
 
     @property
+    def is_open(self) -> bool:
+        """Whether it may still be bought."""
+        return self in OPEN
+
+    @property
     def can_be_cancelled(self) -> bool:
         """Whether it has neither ended nor is being undone already."""
-        return not (self.is_final or self in (CheckoutStatus.COMPENSATING, CheckoutStatus.COMPENSATION_STUCK))
+        return self.is_open
 
 
+OPEN = frozenset({CheckoutStatus.PROCESSING, CheckoutStatus.AWAITING_PAYMENT, CheckoutStatus.PAYMENT_STUCK})
 _FINAL = frozenset({CheckoutStatus.CONFIRMED, CheckoutStatus.REJECTED, CheckoutStatus.CANCELLED})
 
 
@@ -121,11 +127,15 @@ def _pairs(text: str) -> frozenset[tuple[str, str]]:
 
 #: table -> the (before, after) pairs that may happen; everything else is refused by the database itself.
 TRANSITIONS: Final[dict[str, frozenset[tuple[str, str]]]] = {
-    # A checkout that starts as `cancelled` is a tombstone: its undo came before its first step.
+    # A checkout that starts as `compensating` is a tombstone: its undo came before its first step.
     "checkouts": _pairs(
-        """>processing >rejected >compensating >cancelled
-        processing>confirmed processing>compensating processing>rejected processing>cancelled
-        compensating>rejected compensating>cancelled"""
+        """>processing >rejected >compensating
+        processing>awaiting_payment processing>payment_stuck processing>confirmed processing>compensating
+        awaiting_payment>processing awaiting_payment>payment_stuck awaiting_payment>confirmed
+        awaiting_payment>compensating
+        payment_stuck>processing payment_stuck>awaiting_payment payment_stuck>confirmed payment_stuck>compensating
+        compensating>compensation_stuck compensating>rejected compensating>cancelled
+        compensation_stuck>rejected compensation_stuck>cancelled"""
     ),
     "reservations": _pairs(">held held>committed held>released"),
     "orders": _pairs(">pending pending>confirmed pending>cancelled"),

@@ -18,11 +18,16 @@ class LineView:
 
 @dataclass(frozen=True)
 class PaymentView:
-    """The payment so far; ``attempts`` counts the customer's tries."""
+    """The payment so far; ``attempts`` counts the tries.
+
+    After a decline, ``retryable`` says whether the same method may work later. ``next_action`` is what the customer has
+    to do: ``{"type": "redirect_to_url", "url": …}``.
+    """
 
     status: PaymentStatus = PaymentStatus.NONE
     attempts: int = 0
     decline_code: str | None = None
+    retryable: bool | None = None
     next_action: dict[str, str] | None = None
 
 
@@ -56,3 +61,14 @@ def view_at_start(request: CheckoutRequest) -> CheckoutView:
         created_at=request.requested_at,
         updated_at=request.requested_at,
     )
+
+
+@dataclass(frozen=True)
+class TimelineEntry:
+    """One thing that happened: a ``kind`` of step, attempt, event or staff; who did it, and why. ``at`` is ISO 8601."""
+
+    at: str
+    kind: str
+    what: str
+    actor: str = "workflow"
+    reason: str | None = None

@@ -11,11 +11,21 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.testing import ActivityEnvironment
 
 from activities.orders import OrderActivities
+from activities.payment_truth import PaymentTruthActivities
 from activities.payments import PaymentActivities
 from activities.stock import StockActivities
 from checkout.db.session import Database
-from checkout.domain.errors import InvariantBroken, OutcomeUnknown, TooLate
-from checkout.domain.requests import ChargePayment, ConfirmOrder, CreateOrder, Line, ReserveStock, Undo
+from checkout.domain.errors import Contradicted, InvariantBroken, OutcomeUnknown, ProviderRefusedCall, TooLate
+from checkout.domain.requests import (
+    ChargePayment,
+    ConfirmOrder,
+    CreateOrder,
+    Line,
+    PaymentInQuestion,
+    ReserveStock,
+    Resolution,
+    Undo,
+)
 from checkout.domain.states import CheckoutStatus, PaymentStatus, Reason, RefundStatus
 from checkout.payments.gateway import Charge
 from tests.fakes import ScriptedGateway
@@ -31,6 +41,7 @@ class Shop:
     stock: StockActivities
     orders: OrderActivities
     payments: PaymentActivities
+    truth: PaymentTruthActivities
     gateway: ScriptedGateway
     database: Database
 
@@ -44,8 +55,19 @@ class Shop:
     async def order(self, checkout: str = "chk_1", expected: int | None = None) -> Any:
         return await self.do(self.orders.create_order, CreateOrder(checkout, expected))
 
-    async def charge(self, checkout: str = "chk_1", amount: int = 2580) -> Any:
-        return await self.do(self.payments.charge_payment, ChargePayment(checkout, 1, "pm_card_visa", amount, "EUR"))
+    async def charge(self, checkout: str = "chk_1", attempt: int = 1) -> Any:
+        request = ChargePayment(checkout, attempt, "pm_card_visa", 2580, "EUR")
+        return await self.do(self.payments.charge_payment, request)
+
+    async def look_up(self, attempt: int = 1) -> Any:
+        return await self.do(self.truth.look_up_payment, PaymentInQuestion("chk_1", attempt))
+
+    async def settle(self, attempt: int = 1) -> Any:
+        return await self.do(self.truth.settle_payment, PaymentInQuestion("chk_1", attempt, "support:desk", "stuck"))
+
+    async def resolve(self, outcome: PaymentStatus, reference: str | None = None) -> Any:
+        said = Resolution("chk_1", 1, outcome, reference, "support:desk", "the bank says so")
+        return await self.do(self.truth.resolve_payment, said)
 
     async def confirm(self, checkout: str = "chk_1") -> Any:
         return await self.do(self.orders.confirm_order, ConfirmOrder(checkout))
@@ -74,7 +96,8 @@ async def shop(engine: AsyncEngine, stock: Stock) -> Shop:
     await stock({"MUG": (1290, "EUR", 7), "PEN": (250, "EUR", 100), "YEN": (500, "JPY", 5), "FREE": (0, "EUR", 9)})
     database, gateway = Database(engine), ScriptedGateway()
     payments = PaymentActivities(database, gateway)
-    return Shop(StockActivities(database), OrderActivities(database), payments, gateway, database)
+    truth = PaymentTruthActivities(database, gateway)
+    return Shop(StockActivities(database), OrderActivities(database), payments, truth, gateway, database)
 
 
 async def test_a_checkout_sells_what_it_held(shop: Shop) -> None:
@@ -265,11 +288,11 @@ async def test_a_pending_payment_is_looked_at_again(shop: Shop) -> None:
     await shop.reserve()
     await shop.order()
     shop.gateway.charge_answer = Charge(PaymentStatus.PENDING, "pi_1", 0, "EUR")
-    with pytest.raises(OutcomeUnknown):
-        await shop.charge()
+    assert (await shop.charge()).status == PaymentStatus.PENDING
     shop.gateway.find_answer = Charge(PaymentStatus.CAPTURED, "pi_1", 2580, "EUR")
-    assert (await shop.charge()).status == PaymentStatus.CAPTURED
-    assert len(shop.gateway.charged) == 1
+    assert (await shop.look_up()).status == PaymentStatus.CAPTURED
+    assert (await shop.look_up()).status == PaymentStatus.CAPTURED
+    assert await shop.value("SELECT captured_minor FROM payments") == 2580
 
 
 @pytest.mark.parametrize("taken", [(1, "EUR"), (2580, "USD")])
@@ -305,7 +328,7 @@ async def test_a_declined_payment_leaves_nothing_to_give_back(shop: Shop) -> Non
     await shop.order()
     shop.gateway.charge_answer = Charge(PaymentStatus.DECLINED, "pi_1", 0, "EUR", decline_code="insufficient_funds")
     answer = await shop.charge()
-    assert (answer.refusal, answer.decline_code) == (Reason.PAYMENT_DECLINED, "insufficient_funds")
+    assert (answer.status, answer.decline_code) == (PaymentStatus.DECLINED, "insufficient_funds")
     assert (await shop.refund()).status == PaymentStatus.DECLINED
 
 
@@ -348,3 +371,87 @@ async def test_every_change_is_in_the_audit_log(shop: Shop) -> None:
         ("checkout", "compensating", "cancelled"),
     ]
     assert {(row.actor, row.reason) for row in rows[5:]} == {("customer", CANCEL)}
+
+
+async def _in_doubt(shop: Shop) -> None:
+    """A charge of which nobody knows."""
+    await shop.reserve()
+    await shop.order()
+    shop.gateway.charge_answer = OutcomeUnknown("the line went dead")
+    with pytest.raises(OutcomeUnknown):
+        await shop.charge()
+
+
+async def test_a_declined_customer_pays_on_the_same_intent(shop: Shop) -> None:
+    await shop.reserve()
+    await shop.order()
+    shop.gateway.charge_answer = Charge(
+        PaymentStatus.DECLINED, "pi_1", 0, "EUR", "generic_decline", latest_charge="ch_1"
+    )
+    await shop.charge()
+    shop.gateway.charge_answer = Charge(PaymentStatus.CAPTURED, "pi_1", 2580, "EUR", latest_charge="ch_2")
+    assert (await shop.charge(attempt=2)).status == PaymentStatus.CAPTURED
+    first, second = shop.gateway.charged
+    assert (first.provider_reference, first.idempotency_key) == (None, "chk_1-1")
+    assert (second.provider_reference, second.idempotency_key, second.previous_charge) == ("pi_1", "chk_1-2", "ch_1")
+
+
+async def test_a_decline_of_the_first_try_says_nothing_of_the_second(shop: Shop) -> None:
+    await shop.reserve()
+    await shop.order()
+    declined = Charge(PaymentStatus.DECLINED, "pi_1", 0, "EUR", "generic_decline", latest_charge="ch_1")
+    shop.gateway.charge_answer = declined
+    await shop.charge()
+    shop.gateway.charge_answer, shop.gateway.find_answer = OutcomeUnknown("the line went dead"), declined
+    with pytest.raises(OutcomeUnknown):
+        await shop.charge(attempt=2)
+    assert await shop.value("SELECT status FROM payments WHERE attempt = 2") == "unknown"
+
+
+async def test_while_one_try_is_open_there_is_no_other(shop: Shop) -> None:
+    await _in_doubt(shop)
+    with pytest.raises(InvariantBroken):
+        await shop.charge(attempt=2)
+    assert len(shop.gateway.charged) == 1
+
+
+async def test_after_a_void_the_next_try_takes_a_new_intent(shop: Shop) -> None:
+    await _in_doubt(shop)
+    assert (await shop.settle()).status == PaymentStatus.VOIDED
+    shop.gateway.charge_answer = Charge(PaymentStatus.CAPTURED, "pi_2", 2580, "EUR")
+    assert (await shop.charge(attempt=2)).status == PaymentStatus.CAPTURED
+    assert shop.gateway.charged[-1].provider_reference is None
+
+
+@pytest.mark.parametrize("found", [None, Charge(PaymentStatus.DECLINED, "pi_1", 0, "EUR")])
+async def test_a_capture_that_the_provider_denies_is_not_believed(shop: Shop, found: Charge | None) -> None:
+    await _in_doubt(shop)
+    shop.gateway.find_answer = found
+    with pytest.raises(Contradicted):
+        await shop.resolve(PaymentStatus.CAPTURED, "pi_1")
+
+
+async def test_a_capture_of_another_checkout_is_not_believed(shop: Shop) -> None:
+    await _in_doubt(shop)
+    shop.gateway.find_answer = ProviderRefusedCall("not an intent of chk_1")
+    with pytest.raises(Contradicted):
+        await shop.resolve(PaymentStatus.CAPTURED, "pi_other")
+
+
+async def test_not_charged_is_not_believed_when_it_was(shop: Shop) -> None:
+    await _in_doubt(shop)
+    shop.gateway.void_answer = Charge(PaymentStatus.CAPTURED, "pi_1", 2580, "EUR")
+    with pytest.raises(Contradicted):
+        await shop.resolve(PaymentStatus.VOIDED)
+    assert (await shop.look_up()).status == PaymentStatus.CAPTURED
+
+
+async def test_a_person_is_believed_while_the_provider_is_silent(shop: Shop) -> None:
+    await _in_doubt(shop)
+    shop.gateway.find_answer = OutcomeUnknown("away")
+    with pytest.raises(Contradicted, match="reference"):
+        await shop.resolve(PaymentStatus.CAPTURED)
+    answer = await shop.resolve(PaymentStatus.CAPTURED, "pi_1")
+    assert (answer.status, answer.verified) == (PaymentStatus.CAPTURED, False)
+    assert await shop.value("SELECT actor || ': ' || reason FROM payments") == "support:desk: the bank says so"
+    await shop.confirm()

@@ -29,7 +29,8 @@ COMMENT ON COLUMN products.received IS 'all units ever received: on_hand plus th
 -- One row a checkout: its lock, its tombstone, and what is left of it when Temporal has forgotten.
 CREATE TABLE checkouts (
     checkout_id  text PRIMARY KEY CHECK (length(checkout_id) BETWEEN 1 AND 64),
-    status       text NOT NULL CHECK (status IN ('processing', 'compensating', 'confirmed', 'rejected', 'cancelled')),
+    status       text NOT NULL CHECK (status IN ('processing', 'awaiting_payment', 'payment_stuck', 'compensating',
+                                                 'compensation_stuck', 'confirmed', 'rejected', 'cancelled')),
     customer_id  text,
     cart_id      text,
     currency     text,
@@ -38,10 +39,13 @@ CREATE TABLE checkouts (
     created_at   timestamptz NOT NULL DEFAULT now(),
     updated_at   timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT an_ending_without_an_order_has_a_reason CHECK
-        ((status IN ('rejected', 'cancelled', 'compensating')) = (reason IS NOT NULL)),
+        (status NOT IN ('compensating', 'compensation_stuck', 'rejected', 'cancelled') OR reason IS NOT NULL),
     CONSTRAINT only_a_tombstone_has_no_customer CHECK
-        (status IN ('compensating', 'cancelled', 'rejected') OR (customer_id IS NOT NULL AND currency IS NOT NULL))
+        (status IN ('compensating', 'compensation_stuck', 'cancelled', 'rejected')
+         OR (customer_id IS NOT NULL AND currency IS NOT NULL))
 );
+
+CREATE INDEX checkouts_under_way ON checkouts (updated_at) WHERE status NOT IN ('confirmed', 'rejected', 'cancelled');
 
 CREATE TABLE reservations (
     checkout_id  text NOT NULL REFERENCES checkouts,
@@ -87,6 +91,7 @@ CREATE TABLE payments (
     idempotency_key    text NOT NULL UNIQUE,
     payment_method     text NOT NULL,
     provider_reference text,
+    provider_charge    text,
     amount_minor       bigint NOT NULL CHECK (amount_minor BETWEEN 1 AND 999999999999),
     currency           text NOT NULL CHECK (currency ~ '^[A-Z]{3}$'),
     captured_minor     bigint CHECK (captured_minor >= 0),
@@ -123,6 +128,18 @@ CREATE TABLE refunds (
     PRIMARY KEY (checkout_id, attempt),
     FOREIGN KEY (checkout_id, attempt) REFERENCES payments
 );
+
+-- The inbox: what the provider told us, once each. A hint to look again; never a fact by itself.
+CREATE TABLE payment_events (
+    event_id           text PRIMARY KEY CHECK (length(event_id) BETWEEN 1 AND 255),
+    type               text NOT NULL,
+    provider_reference text NOT NULL,
+    checkout_id        text,
+    status             text NOT NULL CHECK (status IN ('applied', 'unmatched')),
+    created_at         timestamptz NOT NULL,
+    received_at        timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX payment_events_by_checkout ON payment_events (checkout_id);
 
 CREATE TABLE audit_log (
     id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -214,9 +231,13 @@ STATE_MACHINES = {
     "checkouts": (
         "checkout_id",
         "checkout",
-        """>processing >rejected >compensating >cancelled
-        processing>confirmed processing>compensating processing>rejected processing>cancelled
-        compensating>rejected compensating>cancelled""",
+        """>processing >rejected >compensating
+        processing>awaiting_payment processing>payment_stuck processing>confirmed processing>compensating
+        awaiting_payment>processing awaiting_payment>payment_stuck awaiting_payment>confirmed
+        awaiting_payment>compensating
+        payment_stuck>processing payment_stuck>awaiting_payment payment_stuck>confirmed payment_stuck>compensating
+        compensating>compensation_stuck compensating>rejected compensating>cancelled
+        compensation_stuck>rejected compensation_stuck>cancelled""",
     ),
     "reservations": ("sku", "reservation", ">held held>committed held>released"),
     "orders": ("order_number", "order", ">pending pending>confirmed pending>cancelled"),

@@ -1,0 +1,61 @@
+"""What is written down beside the steps: where a checkout waits, what staff did, what the provider told."""
+
+from datetime import UTC, datetime
+
+from temporalio import activity
+
+from checkout.db import checkouts, payment_events
+from checkout.db.session import Database
+from checkout.domain.requests import PaymentEvent, StaffAction, StatusChange
+from checkout.domain.states import TRANSITIONS
+
+
+class RecordActivities:
+    """Small writes that nothing has to undo; each may run twice."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @activity.defn
+    async def record_status(self, change: StatusChange) -> None:
+        """Move the checkout's row to the status, if the row may go there from where it is."""
+        await self._database.run(
+            checkouts.CHANGE_STATUS,
+            {
+                "checkout_id": change.checkout_id,
+                "status": change.status,
+                "reason": change.reason,
+                "actor": change.actor,
+                "from_statuses": [before for before, after in TRANSITIONS["checkouts"] if after == change.status],
+            },
+        )
+
+    @activity.defn
+    async def record_staff_action(self, action: StaffAction) -> None:
+        """Add a line to the audit log."""
+        await self._database.run(
+            checkouts.RECORD_ACTION,
+            {
+                "checkout_id": action.checkout_id,
+                "action": action.action,
+                "before": action.before,
+                "after": action.after,
+                "actor": action.actor,
+                "reason": action.reason,
+            },
+        )
+
+    @activity.defn
+    async def record_payment_event(self, event: PaymentEvent) -> str | None:
+        """Put the event into the inbox, once; answers the id of the checkout that it concerns, if one is known."""
+        row = await self._database.one(
+            payment_events.RECORD,
+            {
+                "event_id": event.event_id,
+                "type": event.type,
+                "provider_reference": event.provider_reference,
+                "checkout_id": event.checkout_id,
+                "created_at": datetime.fromtimestamp(event.created, UTC),
+            },
+        )
+        return row.checkout_id if row else None

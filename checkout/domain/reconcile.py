@@ -1,0 +1,133 @@
+"""What reconciliation compares, finds and answers. All frozen, all plain JSON.
+
+A comparison goes through its rows in pages, so that no payload grows with the shop: each page answers what does not
+agree in it, and where the next one begins.
+"""
+
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Final
+
+#: How many mismatches a report lists; the rest is counted.
+MAX_LISTED: Final = 100
+
+
+class MismatchKind(StrEnum):
+    """In what way two books disagree. Those of the first group can be set right safely; the others need a person."""
+
+    ABANDONED_CHECKOUT = "abandoned_checkout"
+    CAPTURED_FOR_NO_ORDER = "captured_for_no_order"
+    CAPTURED_FOR_AN_UNKNOWN_CHECKOUT = "captured_for_an_unknown_checkout"
+    CAPTURED_TWICE = "captured_twice"
+    PAYMENT_STILL_POSSIBLE = "payment_still_possible"
+    REFUND_UNFINISHED = "refund_unfinished"
+
+    COMPLETED_BUT_OPEN = "completed_but_open"
+    FOREIGN_LEDGER = "foreign_ledger"
+    RESERVED_IS_NOT_WHAT_IS_HELD = "reserved_is_not_what_is_held"
+    UNITS_APPEARED_OR_VANISHED = "units_appeared_or_vanished"
+    ORDER_IS_NOT_ITS_LINES = "order_is_not_its_lines"
+    CONFIRMED_IN_PART = "confirmed_in_part"
+    UNDONE_IN_PART = "undone_in_part"
+    CONFIRMED_BUT_NOT_CAPTURED = "confirmed_but_not_captured"
+    CONFIRMED_BUT_REFUNDED = "confirmed_but_refunded"
+    CAPTURED_ANOTHER_AMOUNT = "captured_another_amount"
+    NOT_COMPARED = "not_compared"
+
+    @property
+    def is_undone(self) -> bool:
+        """Whether the steps of the checkout are to be taken back."""
+        return self is MismatchKind.ABANDONED_CHECKOUT
+
+    @property
+    def is_given_back(self) -> bool:
+        """Whether the provider is to stop the payment or give the money back."""
+        return self in _GIVEN_BACK
+
+
+_GIVEN_BACK = frozenset(
+    {
+        MismatchKind.CAPTURED_FOR_NO_ORDER,
+        MismatchKind.CAPTURED_FOR_AN_UNKNOWN_CHECKOUT,
+        MismatchKind.CAPTURED_TWICE,
+        MismatchKind.PAYMENT_STILL_POSSIBLE,
+        MismatchKind.REFUND_UNFINISHED,
+    }
+)
+
+
+@dataclass(frozen=True)
+class Mismatch:
+    """One disagreement, about a checkout or an article. ``detail`` is a sentence for a person."""
+
+    kind: MismatchKind
+    detail: str
+    checkout_id: str | None = None
+    sku: str | None = None
+    provider_reference: str | None = None
+    repaired: bool = False
+
+
+@dataclass(frozen=True)
+class PageQuery:
+    """Which page to compare: of what changed between ``since`` and ``until`` (ISO 8601), from ``cursor`` on.
+
+    What is younger than ``grace_seconds`` may still be on its way from one book into the other.
+    """
+
+    since: str
+    until: str
+    grace_seconds: float
+    cursor: str | None = None
+
+
+@dataclass(frozen=True)
+class ComparedPage:
+    """How many rows were compared, what does not agree, and where the next page begins; None at the end."""
+
+    checked: int
+    mismatches: tuple[Mismatch, ...] = ()
+    next_cursor: str | None = None
+
+
+@dataclass(frozen=True)
+class ReconcileReport:
+    """What was compared (``checked``: what -> how many rows) and what was found.
+
+    ``mismatches`` are `MAX_LISTED` at most. The look goes back to ``since`` for what has ended; what is open is compared
+    whatever its age.
+    """
+
+    since: str
+    until: str
+    checked: dict[str, int] = field(default_factory=dict)
+    mismatches: tuple[Mismatch, ...] = ()
+    found: int = 0
+    repaired: int = 0
+
+    @property
+    def unrepaired(self) -> int:
+        """How many mismatches wait for a person."""
+        return self.found - self.repaired
+
+    def with_page(self, what: str, checked: int, mismatches: tuple[Mismatch, ...]) -> "ReconcileReport":
+        """This report and one page more. What waits for a person is listed first."""
+        listed = sorted((*self.mismatches, *mismatches), key=lambda one: one.repaired)
+        return replace(
+            self,
+            checked=self.checked | {what: self.checked.get(what, 0) + checked},
+            mismatches=tuple(listed[:MAX_LISTED]),
+            found=self.found + len(mismatches),
+            repaired=self.repaired + sum(one.repaired for one in mismatches),
+        )
+
+
+@dataclass(frozen=True)
+class ReconcileRequest:
+    """The input of `ReconcileWorkflow`. The last three are for a run that goes on where a long one was continued."""
+
+    window_hours: float = 48
+    grace_seconds: float = 10
+    report: ReconcileReport | None = None
+    stage: int = 0
+    cursor: str | None = None

@@ -1,0 +1,198 @@
+"""The story of getting paid: try, wait for whoever has the turn, try again, until the money is there or is not to be.
+
+The turns are the provider's (pending: look again, ever slower), the customer's (declined, or something to do: the
+window runs), and support's (nobody knows: ask on, and take commands). A look at the provider decides; an event from it
+only makes the next look come sooner.
+"""
+
+import asyncio
+import contextlib
+from datetime import timedelta
+from itertools import count
+from typing import Any
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, ApplicationError, RetryState
+
+from workflows import policies
+from workflows.policies import ever_slower
+from workflows.progress import Progress
+from workflows.saga import Refused, Saga, Step
+from workflows.support_desk import SupportDesk
+
+with workflow.unsafe.imports_passed_through():
+    from activities.payment_truth import PaymentTruthActivities
+    from activities.payments import PaymentActivities
+    from checkout.domain.money import Money
+    from checkout.domain.requests import (
+        ChargePayment,
+        CheckoutRequest,
+        PaymentAnswer,
+        PaymentInQuestion,
+    )
+    from checkout.domain.states import CheckoutStatus, PaymentStatus, Reason
+
+CHARGE_PAYMENT = Step(
+    PaymentActivities.charge_payment,
+    PaymentActivities.refund_payment,
+    policy=policies.provider,
+    undo_policy=policies.provider_undo,
+    undo_when_refused=True,
+)
+
+
+class PaymentStory:
+    """Collects the money of one checkout."""
+
+    def __init__(self, request: CheckoutRequest, saga: Saga, progress: Progress) -> None:
+        self._request = request
+        self._saga = saga
+        self._progress = progress
+        self._window_seconds = request.patience.payment_window_seconds
+        self._next_method: str | None = None
+        self._nudged = False
+        self.desk = SupportDesk(saga, progress)
+
+    async def collect(self, total_minor: int) -> None:
+        """Return when the money is there.
+
+        Raises:
+            Refused: it is not to be: declined too often, not paid in time, or a wrong amount was taken.
+        """
+        method, request = self._request.payment_method, self._request
+        for attempt in count(1):
+            charge = ChargePayment(request.checkout_id, attempt, method, total_minor, request.currency)
+            answer = await self._outcome(charge)
+            if answer.status == PaymentStatus.CAPTURED:
+                return
+            if attempt >= request.patience.max_attempts and self._next_method is None:
+                raise Refused(Reason.PAYMENT_DECLINED, answer)
+            method = await self._another_method(answer)
+
+    def submit(self, payment_method: str) -> None:
+        """The customer pays in another way.
+
+        Raises:
+            ApplicationError: NotAwaitingPayment, when it is not the customer's turn.
+        """
+        if self._progress.status != CheckoutStatus.AWAITING_PAYMENT or self._next_method is not None:
+            raise ApplicationError("no payment is awaited", type="NotAwaitingPayment", non_retryable=True)
+        self._next_method = payment_method
+        self._progress.note("attempt", f"{payment_method} submitted", actor="customer")
+        self._progress.becomes(CheckoutStatus.PROCESSING)
+
+    def nudge(self) -> None:
+        """The provider has news: look now."""
+        self._nudged = True
+
+    async def _outcome(self, charge: ChargePayment) -> PaymentAnswer:
+        """Charge, and wait for as long as anybody can still change what becomes of it."""
+        self._progress.paying(charge)
+        answer = await self._charge(charge)
+        while True:
+            self._progress.paid(answer, charge.attempt)
+            match answer.status:
+                case PaymentStatus.PENDING:
+                    answer = await self._providers_turn(charge)
+                case PaymentStatus.REQUIRES_ACTION:
+                    answer = await self._customers_turn(charge, answer)
+                case PaymentStatus.UNKNOWN:
+                    answer = await self._supports_turn(charge)
+                case _:
+                    return answer
+
+    async def _charge(self, charge: ChargePayment) -> PaymentAnswer:
+        summary = f"{Money(charge.amount_minor, charge.currency)} by {charge.payment_method}, try {charge.attempt}"
+        try:
+            return await self._saga.take(CHARGE_PAYMENT, charge, summary=summary)
+        except ActivityError as error:
+            if error.retry_state == RetryState.NON_RETRYABLE_FAILURE:
+                raise
+            return PaymentAnswer(PaymentStatus.UNKNOWN)
+
+    async def _another_method(self, answer: PaymentAnswer) -> str:
+        """The customer's next method, within the window."""
+        if self._next_method is None:
+            await self._progress.enters(CheckoutStatus.AWAITING_PAYMENT, self._saga)
+        try:
+            timeout = timedelta(seconds=self._window_seconds)
+            await workflow.wait_condition(lambda: self._next_method is not None, timeout=timeout)
+        except TimeoutError:
+            raise Refused(Reason.PAYMENT_WINDOW_EXPIRED, answer) from None
+        method, self._next_method = self._next_method, None
+        return method or self._request.payment_method
+
+    async def _providers_turn(self, charge: ChargePayment) -> PaymentAnswer:
+        """The bank takes minutes or days."""
+        pauses_seconds = ever_slower(first=1, growth=1.5, slowest=900)
+        while True:
+            await self._pause(next(pauses_seconds))
+            answer = await self._look(charge)
+            if answer and answer.status != PaymentStatus.PENDING:
+                return answer
+
+    async def _customers_turn(self, charge: ChargePayment, answer: PaymentAnswer) -> PaymentAnswer:
+        """The customer authenticates, or pays in another way, or the window closes; it never closes on a guess."""
+        await self._progress.enters(CheckoutStatus.AWAITING_PAYMENT, self._saga)
+        closes_at = workflow.time() + self._window_seconds
+        pauses_seconds = ever_slower(first=1, growth=1.3, slowest=60)
+        while True:
+            pause_seconds, left_seconds = next(pauses_seconds), closes_at - workflow.time()
+            await self._pause(min(pause_seconds, left_seconds) if left_seconds > 0 else pause_seconds)
+            looked = await (self._settle(charge) if self._next_method else self._look(charge))
+            if looked and looked.status != PaymentStatus.REQUIRES_ACTION:
+                return looked
+            if looked and workflow.time() >= closes_at:
+                raise Refused(Reason.PAYMENT_WINDOW_EXPIRED, answer)
+
+    async def _supports_turn(self, charge: ChargePayment) -> PaymentAnswer:
+        """Nobody knows. The provider is asked on with the same key, and support may command."""
+        pauses_seconds = ever_slower(first=5, growth=1.3, slowest=900)
+        with self.desk:  # Open before anybody can see that the payment is stuck.
+            await self._progress.enters(CheckoutStatus.PAYMENT_STUCK, self._saga)
+            while True:
+                await self._pause(next(pauses_seconds))
+                answer = await (self._obey(charge) if self.desk.has_command else self._ask_on(charge))
+                if answer:
+                    return answer
+
+    async def _obey(self, charge: ChargePayment) -> PaymentAnswer | None:
+        answer = await self.desk.carry_out(charge)
+        if answer and not answer.verified and answer.status == PaymentStatus.VOIDED:
+            # Only a person says that nothing was taken. That is enough to end it, and too little to charge again.
+            raise Refused(Reason.CANCELLED_BY_SUPPORT, answer)
+        if answer and answer.status != PaymentStatus.CAPTURED:
+            self._next_method = self.desk.next_method
+        return answer
+
+    async def _ask_on(self, charge: ChargePayment) -> PaymentAnswer | None:
+        try:
+            return await self._saga.take(CHARGE_PAYMENT, charge, policies.one_look)
+        except ActivityError:
+            return None
+
+    async def _look(self, charge: ChargePayment) -> PaymentAnswer | None:
+        return await self._asked(PaymentTruthActivities.look_up_payment, charge)
+
+    async def _settle(self, charge: ChargePayment) -> PaymentAnswer | None:
+        return await self._asked(PaymentTruthActivities.settle_payment, charge)
+
+    async def _asked(self, function: Any, charge: ChargePayment) -> PaymentAnswer | None:
+        """What the provider says; None while it says nothing, which the pending activity in the UI explains."""
+        question = PaymentInQuestion(charge.checkout_id, charge.attempt)
+        try:
+            answer: PaymentAnswer = await self._saga.ask(function, question, policies.one_look)
+        except ActivityError:
+            return None
+        if answer.refusal:
+            raise Refused(answer.refusal, answer)
+        return answer
+
+    async def _pause(self, seconds: float) -> None:
+        """Rest until there is news, a method, a command, or the time is up."""
+        with contextlib.suppress(asyncio.TimeoutError):
+            await workflow.wait_condition(
+                lambda: self._nudged or self._next_method is not None or self.desk.has_command,
+                timeout=timedelta(seconds=seconds),
+            )
+        self._nudged = False

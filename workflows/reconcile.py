@@ -1,0 +1,146 @@
+"""The story of reconciliation: compare the books page by page, put right what can be, report the rest.
+
+Runs by a schedule and on demand. It changes nothing that a running checkout is working on, and undoes a checkout that
+nobody works on with the same undos, in the same order, as the checkout itself would have.
+"""
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy
+from temporalio.exceptions import ActivityError
+
+from workflows.checkout import STEPS
+from workflows.policies import Policy
+from workflows.saga import Saga
+
+with workflow.unsafe.imports_passed_through():
+    from activities.heartbeat import HEARTBEAT_TIMEOUT_SECONDS
+    from activities.reconcile import ReconcileActivities
+    from activities.reconcile_ledger import LedgerActivities
+    from activities.repair import RepairActivities
+    from checkout.domain.errors import InvariantBroken, ProviderRefusedCall
+    from checkout.domain.reconcile import (
+        ComparedPage,
+        Mismatch,
+        MismatchKind,
+        PageQuery,
+        ReconcileReport,
+        ReconcileRequest,
+    )
+    from checkout.domain.requests import Patience, Undo
+    from checkout.domain.states import Reason
+    from checkout.temporal import CHECKOUT_STATUS
+
+#: What is compared, and by which activity. Abandoned checkouts come first, since to undo them settles the rest of them.
+STAGES = (
+    ("open checkouts", ReconcileActivities.compare_workflows),
+    ("articles", ReconcileActivities.compare_stock),
+    ("ended checkouts", ReconcileActivities.compare_endings),
+    ("early events", ReconcileActivities.match_events),
+    ("payments at the provider", LedgerActivities.compare_ledger),
+)
+_REPAIRS_AT_ONCE = 10
+_LISTED_IN_THE_UI = 20
+
+
+def bounded(_: Patience) -> Policy:
+    """A few tries; what does not succeed is reported, and the next run tries again. None may hold up the others."""
+    hopeless = [error.__name__ for error in (InvariantBroken, ProviderRefusedCall)]
+    slowest = timedelta(seconds=10)
+    retry = RetryPolicy(maximum_interval=slowest, maximum_attempts=6, non_retryable_error_types=hopeless)
+    return Policy(timedelta(minutes=5), retry, timedelta(seconds=HEARTBEAT_TIMEOUT_SECONDS))
+
+
+@workflow.defn(name="ReconcileWorkflow")
+class ReconcileWorkflow:
+    """One comparison of stock, reservations, orders, payments and the provider's ledger."""
+
+    @workflow.init
+    def __init__(self, request: ReconcileRequest) -> None:
+        now = workflow.now()
+        since = now - timedelta(hours=request.window_hours)
+        self._report = request.report or ReconcileReport(since.isoformat(), now.isoformat())
+        self._saga = Saga(Patience())
+
+    @workflow.run
+    async def run(self, request: ReconcileRequest) -> ReconcileReport:
+        """Every mismatch is part of the result; ones that wait for a person mark the workflow as a mismatch as well."""
+        self._publish("Comparing stock, orders and payments with each other and with the provider's ledger.")
+        for stage in range(request.stage, len(STAGES)):
+            await self._compare(request, stage, request.cursor if stage == request.stage else None)
+        if self._report.unrepaired:
+            workflow.upsert_search_attributes([CHECKOUT_STATUS.value_set("mismatch")])
+        self._publish(_verdict(self._report))
+        return self._report
+
+    @workflow.query
+    def progress(self) -> ReconcileReport:
+        """What has been compared and found so far."""
+        return self._report
+
+    async def _compare(self, request: ReconcileRequest, stage: int, cursor: str | None) -> None:
+        what, _ = STAGES[stage]
+        while True:
+            page = await self._page(stage, PageQuery(self._report.since, self._report.until, request.grace_seconds, cursor))
+            repaired = await self._repaired(page.mismatches)
+            self._report = self._report.with_page(what, page.checked, tuple(repaired))
+            cursor = page.next_cursor
+            if cursor is None:
+                return
+            if workflow.info().is_continue_as_new_suggested():
+                workflow.continue_as_new(replace(request, report=self._report, stage=stage, cursor=cursor))
+
+    async def _page(self, stage: int, query: PageQuery) -> ComparedPage:
+        what, activity = STAGES[stage]
+        try:
+            return await self._saga.ask(activity, query, bounded)
+        except ActivityError as error:
+            return ComparedPage(0, (Mismatch(MismatchKind.NOT_COMPARED, f"{what}: {error.cause or error}"),))
+
+    async def _repaired(self, mismatches: tuple[Mismatch, ...]) -> list[Mismatch]:
+        done: list[Mismatch] = []
+        for first in range(0, len(mismatches), _REPAIRS_AT_ONCE):
+            done += await asyncio.gather(*map(self._repair, mismatches[first : first + _REPAIRS_AT_ONCE]))
+        return done
+
+    async def _repair(self, mismatch: Mismatch) -> Mismatch:
+        try:
+            if mismatch.kind.is_undone and mismatch.checkout_id:
+                await self._undo(mismatch.checkout_id)
+                return replace(mismatch, repaired=True)
+            if mismatch.kind.is_given_back:
+                summary = f"{mismatch.checkout_id}: {mismatch.kind}"
+                return replace(
+                    mismatch, repaired=await self._saga.ask(RepairActivities.give_back, mismatch, bounded, summary)
+                )
+        except ActivityError as error:
+            return replace(mismatch, detail=f"{mismatch.detail}; it could not be put right: {error.cause or error}")
+        return mismatch
+
+    async def _undo(self, checkout_id: str) -> None:
+        """What the workflow would have done, had somebody pressed Cancel instead of Terminate."""
+        undo = Undo(checkout_id, Reason.CANCELLED_BY_OPERATOR, "reconciliation")
+        for step in reversed(STEPS):
+            if step.undo:
+                await self._saga.ask(step.undo, undo, bounded, f"Undo {checkout_id}")
+
+    def _publish(self, sentence: str) -> None:
+        listed = self._report.mismatches[:_LISTED_IN_THE_UI]
+        workflow.set_current_details("\n".join([f"{sentence}\n", *map(_line, listed)]))
+
+
+def _verdict(report: ReconcileReport) -> str:
+    if report.unrepaired:
+        return (
+            f"**{report.unrepaired} mismatches need a person**, {report.repaired} were put right. "
+            "The result lists them, and so does `checkout reconcile`."
+        )
+    return f"{report.repaired} mismatches were found and put right." if report.found else "Everything agrees."
+
+
+def _line(mismatch: Mismatch) -> str:
+    state = "put right" if mismatch.repaired else "**open**"
+    return f"* {mismatch.kind}, {mismatch.checkout_id or mismatch.sku or '-'}: {mismatch.detail} ({state})"

@@ -13,17 +13,21 @@ from temporalio.worker import Worker
 from activities.orders import OrderActivities
 from activities.payment_truth import PaymentTruthActivities
 from activities.payments import PaymentActivities
+from activities.reconcile import ReconcileActivities
+from activities.reconcile_ledger import LedgerActivities
 from activities.records import RecordActivities
+from activities.repair import RepairActivities
 from activities.stock import StockActivities
 from checkout.config import DatabaseSettings, PaymentSettings, TemporalSettings, WorkerSettings, load
 from checkout.db.session import Database, create_engine
-from checkout.domain.errors import ConfigurationError
+from checkout.domain.errors import ConfigurationError, TemporalUnavailable
 from checkout.health import Health
 from checkout.payments.gateway import PaymentGateway
 from checkout.payments.stripe import StripeGateway
 from checkout.temporal import TASK_QUEUE, connect
 from workflows.checkout import CheckoutWorkflow
 from workflows.payment_event import PaymentEventWorkflow
+from workflows.reconcile import ReconcileWorkflow
 
 log = logging.getLogger("checkout.worker")
 
@@ -35,10 +39,13 @@ def build_worker(client: Client, database: Database, gateway: PaymentGateway, se
     payments = PaymentActivities(database, gateway)
     truth = PaymentTruthActivities(database, gateway)
     records = RecordActivities(database)
+    reconcile = ReconcileActivities(database, client)
+    ledger = LedgerActivities(database, gateway, client)
+    repair = RepairActivities(database, gateway)
     return Worker(
         client,
         task_queue=TASK_QUEUE,
-        workflows=[CheckoutWorkflow, PaymentEventWorkflow],
+        workflows=[CheckoutWorkflow, PaymentEventWorkflow, ReconcileWorkflow],
         activities=[
             stock.reserve_stock,
             stock.release_stock,
@@ -53,6 +60,13 @@ def build_worker(client: Client, database: Database, gateway: PaymentGateway, se
             records.record_status,
             records.record_staff_action,
             records.record_payment_event,
+            reconcile.compare_workflows,
+            reconcile.compare_stock,
+            reconcile.compare_endings,
+            reconcile.match_events,
+            ledger.compare_ledger,
+            repair.give_back,
+            repair.settle_after_end,
         ],
         max_concurrent_activities=settings.max_concurrent_activities,
         max_concurrent_workflow_tasks=settings.max_concurrent_workflow_tasks,
@@ -68,7 +82,7 @@ async def main() -> None:
 
     Raises:
         ConfigurationError: a setting is missing or malformed.
-        RuntimeError: Temporal cannot be reached.
+        TemporalUnavailable: Temporal cannot be reached.
     """
     temporal, worker_settings = load(TemporalSettings), load(WorkerSettings)
     database_settings, payment_settings = load(DatabaseSettings), load(PaymentSettings)
@@ -100,12 +114,14 @@ def _runtime(settings: WorkerSettings) -> Runtime | None:
 def run() -> None:
     """The command ``checkout worker``: exits with 2 on a bad setting and 1 when Temporal is away."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    for name in ("stripe", "httpx"):  # They tell of every call; Temporal does so where operators look.
+        logging.getLogger(name).setLevel(logging.WARNING)
     try:
         asyncio.run(main())
     except ConfigurationError as error:
         _exit(2, str(error))
-    except RuntimeError as error:
-        _exit(1, f"Temporal cannot be reached: {error}")
+    except TemporalUnavailable as error:
+        _exit(1, str(error))
 
 
 def _exit(code: int, text: str) -> None:

@@ -87,9 +87,7 @@ class LedgerActivities:
         rows = await self._database.all(reconcile.UNSEEN_CAPTURES, parameters)
         faults = [fault for row in rows[:_UNSEEN_A_PAGE] if (fault := await self._missing(row))]
         if len(rows) > _UNSEEN_A_PAGE:
-            detail = (
-                f"{_UNSEEN_A_PAGE} captures that the ledger does not show were looked up, and there are more"
-            )
+            detail = f"{_UNSEEN_A_PAGE} captures that the ledger does not show were looked up, and there are more"
             faults.append(Mismatch(MismatchKind.NOT_COMPARED, detail))
         return faults
 

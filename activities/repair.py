@@ -6,12 +6,12 @@ from sqlalchemy import Row
 from temporalio import activity
 
 from activities.heartbeat import beating
-from checkout.db import checkouts, reconcile
+from checkout.db import reconcile
 from checkout.db.session import Database
 from checkout.domain.errors import InvariantBroken
 from checkout.domain.reconcile import Mismatch, MismatchKind
 from checkout.domain.requests import PaymentEvent
-from checkout.domain.states import CheckoutStatus, PaymentStatus, RefundStatus
+from checkout.domain.states import CheckoutStatus, RefundStatus
 from checkout.payments.gateway import Attempt, LedgerEntry, PaymentGateway
 
 _ACTOR = "reconciliation"

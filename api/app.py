@@ -11,17 +11,23 @@ from api.errors import install_error_handlers
 from api.health import health_router
 from api.metrics import Metrics, MetricsMiddleware
 from api.openapi import describe_api
+from api.overview import Overviews
+from api.support import SupportRoutes
+from api.support_desk import SupportDesk
+from api.webhooks import WebhookRoutes
 from checkout.config import ApiSettings
 
 
 def create_app(settings: ApiSettings, client: Client, closing: asyncio.Event | None = None) -> FastAPI:
     """The whole API. The client stays the caller's; set ``closing`` to send home those who wait for a checkout."""
-    metrics = Metrics()
+    metrics, overviews = Metrics(), Overviews(client)
     # A path with a slash too many is a 404; a redirect would turn a POST into a puzzle.
     app = FastAPI(redirect_slashes=False, redoc_url=None)
     install_error_handlers(app)
     app.add_middleware(MetricsMiddleware, metrics=metrics)
     app.include_router(CheckoutRoutes(settings, CheckoutDesk(client), metrics, closing or asyncio.Event()).router())
-    app.include_router(health_router(client, metrics))
+    app.include_router(SupportRoutes(settings, SupportDesk(client, overviews, settings.temporal_ui_url)).router())
+    app.include_router(WebhookRoutes(settings, client, metrics).router())
+    app.include_router(health_router(client, metrics, overviews))
     describe_api(app)
     return app

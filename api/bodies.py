@@ -1,4 +1,4 @@
-"""Reading a body: no more than 64 KiB of it, and only if it is one unambiguous JSON object (RFC 8259).
+"""Reading a body: no more of it than allowed, and only if it is one unambiguous JSON object (RFC 8259).
 
 Python's parser is more generous than the RFC. What two parsers could read in two ways (NaN, a name given twice, half
 a surrogate pair) is refused here, before anything has been made of it.
@@ -27,21 +27,21 @@ async def read_json_object(request: Request) -> dict[str, Any]:
     return parse_object(raw)
 
 
-async def read_bytes(request: Request) -> bytes:
+async def read_bytes(request: Request, at_most: int = MAX_BODY_BYTES) -> bytes:
     """The body, counted while it comes in, because a Content-Length may be missing or wrong.
 
     Raises:
-        Problem: 413 over 64 KiB; 400 when the client goes away before its end.
+        Problem: 413 over ``at_most`` bytes; 400 when the client goes away before its end.
     """
     announced = request.headers.get("content-length", "")
-    if announced.isascii() and announced.isdigit() and int(announced[:19]) > MAX_BODY_BYTES:
-        raise _too_large()
+    if announced.isascii() and announced.isdigit() and int(announced[:19]) > at_most:
+        raise _too_large(at_most)
     body = bytearray()
     try:
         async for chunk in request.stream():
             body += chunk
-            if len(body) > MAX_BODY_BYTES:
-                raise _too_large()
+            if len(body) > at_most:
+                raise _too_large(at_most)
     except ClientDisconnect as gone:
         raise Problem(MALFORMED_JSON, "The body ended before its end.") from gone
     return bytes(body)
@@ -118,7 +118,7 @@ def _malformed(what: str) -> Problem:
     return Problem(MALFORMED_JSON, f"The body is not a JSON object: {what}.")
 
 
-def _too_large() -> Problem:
+def _too_large(at_most: int) -> Problem:
     # The connection stays open: the server reads the rest and forgets it, so that a client still sending gets to see
     # this answer instead of a reset.
-    return Problem(BODY_TOO_LARGE, f"A body has at most {MAX_BODY_BYTES} bytes.")
+    return Problem(BODY_TOO_LARGE, f"A body has at most {at_most} bytes here.")

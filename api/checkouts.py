@@ -1,4 +1,4 @@
-"""The storefront's routes: start a checkout, look at it, cancel it."""
+"""The storefront's routes: start a checkout, look at it, pay in another way, cancel it."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -11,10 +11,10 @@ from api.auth import Keyring
 from api.bodies import parse_object, read_bytes, read_json_object, refuse_other_media_types
 from api.desk import CheckoutDesk
 from api.headers import none_match, preferred_wait_seconds
-from api.idempotency import Claim, derive_checkout_id, fingerprint, read_idempotency_key
+from api.idempotency import Claim, derive_checkout_id, derive_update_id, fingerprint, read_idempotency_key
 from api.metrics import Metrics
-from api.pages import cancel_page, create_page, get_page
-from api.schemas import validate_cancel, validate_checkout
+from api.pages import cancel_page, create_page, get_page, payment_page
+from api.schemas import CancelBody, CheckoutBody, PaymentBody, validate
 from api.snapshots import Snapshot
 from api.waiting import SETTLED, Until
 from checkout.config import ApiSettings
@@ -38,6 +38,7 @@ class CheckoutRoutes:
         router = APIRouter()
         router.add_api_route("/v1/checkouts", self.create, methods=["POST"], **create_page())
         router.add_api_route("/v1/checkouts/{id}", self.get, methods=["GET"], **get_page())
+        router.add_api_route("/v1/checkouts/{id}/payment", self.pay, methods=["POST"], **payment_page())
         router.add_api_route("/v1/checkouts/{id}/cancel", self.cancel, methods=["POST"], **cancel_page())
         return router
 
@@ -45,7 +46,7 @@ class CheckoutRoutes:
         """Start a checkout, or find the one that the same key started."""
         caller = self._keys.admit(request, _SCOPE)
         key = read_idempotency_key(request)
-        body = validate_checkout(await read_json_object(request))
+        body = validate(CheckoutBody, await read_json_object(request))
         checkout = body.to_request(derive_checkout_id(self._id_secret, caller.name, key), _now(), self._patience)
 
         accepted = await self._desk.accept(checkout, Claim(caller.name, fingerprint(checkout)))
@@ -54,13 +55,7 @@ class CheckoutRoutes:
         headers = {"Location": location(checkout.checkout_id)}
         if accepted.is_replay:
             headers["Idempotent-Replayed"] = "true"
-        wait_seconds = preferred_wait_seconds(request.headers.getlist("prefer"))
-        if wait_seconds is None:
-            return answer(render(accepted.snapshot), 202, headers)
-        snapshot = await self._wait(request, SETTLED, accepted.snapshot, wait_seconds)
-        if not SETTLED.enough(snapshot):
-            return answer(render(snapshot), 202, headers)
-        return answer(render(snapshot), 200, headers | {"Preference-Applied": f"wait={wait_seconds}"})
+        return await self._answer_when_settled(request, accepted.snapshot, headers)
 
     async def get(self, request: Request) -> Response:
         """Look at a checkout, now or as soon as it has moved on."""
@@ -75,16 +70,35 @@ class CheckoutRoutes:
                 headers["Preference-Applied"] = f"wait={wait_seconds}"
         return answer(rendered, 200 if none_match(conditions, rendered.tag) else 304, headers)
 
+    async def pay(self, request: Request) -> Response:
+        """The customer pays in another way, after a decline or instead of authenticating."""
+        caller = self._keys.admit(request, _SCOPE)
+        body = validate(PaymentBody, await read_json_object(request))
+        checkout_id = request.path_params["id"]
+        update_id = derive_update_id("payment", caller.name, request, body.payment_method)
+        snapshot = await self._desk.submit_payment(checkout_id, caller.name, body.payment_method, update_id)
+        return await self._answer_when_settled(request, snapshot, {"Location": location(checkout_id)})
+
     async def cancel(self, request: Request) -> Response:
         """Have a checkout undone."""
         caller = self._keys.admit(request, _SCOPE)
         raw = await read_bytes(request)
         if raw:
             refuse_other_media_types(request)
-            validate_cancel(parse_object(raw))
+            validate(CancelBody, parse_object(raw))
         checkout_id = request.path_params["id"]
         snapshot = await self._desk.cancel(checkout_id, caller.name)
         return answer(render(snapshot), 202, {"Location": location(checkout_id)})
+
+    async def _answer_when_settled(self, request: Request, snapshot: Snapshot, headers: dict[str, str]) -> Response:
+        """202 at once, or, if the client prefers to wait, 200 as soon as the checkout has settled."""
+        wait_seconds = preferred_wait_seconds(request.headers.getlist("prefer"))
+        if wait_seconds is None:
+            return answer(render(snapshot), 202, headers)
+        snapshot = await self._wait(request, SETTLED, snapshot, wait_seconds)
+        if not SETTLED.enough(snapshot):
+            return answer(render(snapshot), 202, headers)
+        return answer(render(snapshot), 200, headers | {"Preference-Applied": f"wait={wait_seconds}"})
 
     async def _look_until(
         self, request: Request, rendered: Rendered, conditions: list[str], wait_seconds: int

@@ -39,6 +39,24 @@ IDEMPOTENCY_KEY: Final = {
     "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[ -~]{1,255}$"},
     "example": "5f0c9d9e-cart_81-1",
 }
+PRESS_KEY: Final = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "1-255 printable ASCII characters. The same request with the same key is done once, and answered "
+    "with the first outcome however often it is sent.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[ -~]{1,255}$"},
+    "example": "try-2",
+}
+STRIPE_SIGNATURE: Final = {
+    "name": "Stripe-Signature",
+    "in": "header",
+    "required": True,
+    "description": "`t=TIME,v1=SIGNATURE` over the very bytes of the body "
+    "(https://docs.stripe.com/webhooks/signature); not older than 300 seconds",
+    "schema": {"type": "string"},
+    "example": "t=1763890200,v1=5257a869e7ecebeda32affa62cdca3fa51cad7e77a0e56ff536d0ce8e108d8bd",
+}
 PREFER: Final = {
     "name": "Prefer",
     "in": "header",

@@ -9,8 +9,6 @@ from temporalio.client import (
     Client,
     WorkflowExecutionDescription,
     WorkflowExecutionStatus,
-    WorkflowUpdateFailedError,
-    WorkflowUpdateRPCTimeoutOrCancelledError,
 )
 from temporalio.common import (
     SearchAttributePair,
@@ -18,16 +16,16 @@ from temporalio.common import (
     WorkflowIDConflictPolicy,
     WorkflowIDReusePolicy,
 )
-from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
-from temporalio.service import RPCError
+from temporalio.exceptions import WorkflowAlreadyStartedError
 
-from api.errors import IDEMPOTENCY_KEY_REUSED, NOT_CANCELLABLE, UNKNOWN_CHECKOUT, WORKER_UNAVAILABLE, Problem
-from api.idempotency import Claim, is_checkout_id
+from api.errors import IDEMPOTENCY_KEY_REUSED, NO_PAYMENT_AWAITED, NOT_CANCELLABLE, UNKNOWN_CHECKOUT, Problem
+from api.idempotency import Claim
 from api.narration import static_details, static_summary
-from api.snapshots import CheckoutHandle, Snapshot, final_view, take_snapshot
-from api.temporal_calls import CALL_SECONDS, answered_within, is_unknown_workflow
+from api.snapshots import CheckoutHandle, Snapshot, describe_checkout, final_view, handle_of, take_snapshot
+from api.temporal_calls import CALL_SECONDS, answered_within
+from api.updates import Command, Refusal, send
 from api.waiting import Until, wait_until
-from checkout.domain.requests import Cancel, CheckoutRequest
+from checkout.domain.requests import Cancel, CheckoutRequest, SubmitPayment
 from checkout.domain.states import CheckoutStatus, PaymentStatus
 from checkout.domain.view import view_at_start
 from checkout.temporal import CHECKOUT_STATUS, CUSTOMER_ID, PAYMENT_STATUS, TASK_QUEUE
@@ -36,12 +34,19 @@ from workflows.checkout import CheckoutWorkflow
 #: How long a cancel may take to be certain before the client is told to ask again.
 CANCEL_SECONDS: Final = 15.0
 
+#: The same for another payment method, whose taking is not waited for.
+SUBMIT_SECONDS: Final = 10.0
+
 #: One id for every press of the button, so that a second press joins the first.
 CANCEL_UPDATE_ID: Final = "cancel-by-customer"
 
+#: What the workflow's errors mean, by their type.
+TOO_LATE: Final = {"NotCancellable": Refusal(NOT_CANCELLABLE, "The checkout is confirmed; there is nothing to cancel.")}
+_NOT_YOUR_TURN: Final = {
+    "NotAwaitingPayment": Refusal(NO_PAYMENT_AWAITED, "It is not the customer's turn to pay; the status tells whose.")
+}
+
 _CALL_TIMEOUT: Final = timedelta(seconds=CALL_SECONDS)
-#: Temporal's own word for: the workflow took the update, and closed without answering it.
-_CLOSED_MEANWHILE: Final = "AcceptedUpdateCompletedWorkflow"
 
 
 @dataclass(frozen=True)
@@ -95,12 +100,31 @@ class CheckoutDesk:
             description = await self._describe_owned(checkout_id, owner)
         snapshot = None
         if description.status == WorkflowExecutionStatus.RUNNING:
-            snapshot = await self._cancel_open(handle)
+            cancel = Command(CheckoutWorkflow.cancel, Cancel(), CANCEL_UPDATE_ID, CANCEL_SECONDS, TOO_LATE)
+            snapshot = await send(cancel, handle)
         if snapshot is None:
             async with answered_within(CALL_SECONDS):
                 snapshot = Snapshot(await final_view(handle))
         if snapshot.view.status in (CheckoutStatus.CONFIRMED, CheckoutStatus.REJECTED):
-            raise _too_late(snapshot.view.status)
+            raise too_late(snapshot.view.status)
+        return snapshot
+
+    async def submit_payment(self, checkout_id: str, owner: str, payment_method: str, update_id: str) -> Snapshot:
+        """The customer pays in another way.
+
+        Raises:
+            Problem: 404 as in `look_up`; 409 when no payment is awaited; 503 when no worker answers.
+        """
+        handle = self._handle(checkout_id)
+        async with answered_within(CALL_SECONDS):
+            await self._describe_owned(checkout_id, owner)
+        # Sent to one that has ended, too: Temporal still knows the outcome of an update with this id.
+        submit = Command(
+            CheckoutWorkflow.submit_payment, SubmitPayment(payment_method), update_id, SUBMIT_SECONDS, _NOT_YOUR_TURN
+        )
+        snapshot = await send(submit, handle)
+        if snapshot is None:
+            raise Problem(NO_PAYMENT_AWAITED, "The checkout has ended.")
         return snapshot
 
     async def wait(
@@ -139,49 +163,16 @@ class CheckoutDesk:
         return Accepted(await take_snapshot(handle, description), is_replay=True)
 
     async def _describe_owned(self, checkout_id: str, owner: str) -> WorkflowExecutionDescription:
-        unknown = Problem(UNKNOWN_CHECKOUT, "No checkout of yours has this id.")
-        if not is_checkout_id(checkout_id):
-            raise unknown
-        try:
-            description = await self._handle(checkout_id).describe(rpc_timeout=_CALL_TIMEOUT)
-        except RPCError as error:
-            if is_unknown_workflow(error):
-                raise unknown from error
-            raise
+        description = await describe_checkout(self._client, checkout_id)
         memo = await description.memo()
         if memo.get("owner") != owner:
-            raise unknown
+            raise Problem(UNKNOWN_CHECKOUT, "No checkout of yours has this id.")
         return description
 
-    async def _cancel_open(self, handle: CheckoutHandle) -> Snapshot | None:
-        try:
-            async with answered_within(CANCEL_SECONDS):
-                return await _send_cancel(handle)
-        except WorkflowUpdateRPCTimeoutOrCancelledError as error:
-            raise Problem(
-                WORKER_UNAVAILABLE,
-                "Nobody has answered the cancel yet; it may still take effect. Nothing is lost by asking again.",
-            ) from error
-
     def _handle(self, checkout_id: str) -> CheckoutHandle:
-        return self._client.get_workflow_handle_for(CheckoutWorkflow.run, checkout_id)
+        return handle_of(self._client, checkout_id)
 
 
-async def _send_cancel(handle: CheckoutHandle) -> Snapshot | None:
-    """The view after the cancel, or None when the workflow closed before it could answer: the result tells then."""
-    try:
-        return Snapshot(await handle.execute_update(CheckoutWorkflow.cancel, Cancel(), id=CANCEL_UPDATE_ID))
-    except WorkflowUpdateFailedError as error:
-        kind = error.cause.type if isinstance(error.cause, ApplicationError) else None
-        if kind == "NotCancellable":
-            raise _too_late(CheckoutStatus.CONFIRMED) from error
-        if kind != _CLOSED_MEANWHILE:
-            raise
-    except RPCError as error:
-        if not is_unknown_workflow(error):
-            raise
-    return None
-
-
-def _too_late(status: CheckoutStatus) -> Problem:
+def too_late(status: CheckoutStatus) -> Problem:
+    """What has ended so cannot be cancelled."""
     return Problem(NOT_CANCELLABLE, f"The checkout is {status}; there is nothing to cancel.")

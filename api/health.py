@@ -1,5 +1,6 @@
 """For load balancers and Prometheus: alive, able to serve, and the numbers."""
 
+import logging
 from datetime import timedelta
 from typing import Final
 
@@ -8,14 +9,17 @@ from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 from temporalio.client import Client
 
+from api.errors import Problem
 from api.metrics import Metrics
+from api.overview import Overviews
 from api.pages import health_page, metrics_page, readiness_page
 from api.temporal_calls import answered_within, unavailable
 
 CHECK_SECONDS: Final = 2.0
+_log = logging.getLogger("checkout.api")
 
 
-def health_router(client: Client, metrics: Metrics) -> APIRouter:
+def health_router(client: Client, metrics: Metrics, overviews: Overviews) -> APIRouter:
     """The routes that need no key."""
     router = APIRouter()
 
@@ -29,9 +33,19 @@ def health_router(client: Client, metrics: Metrics) -> APIRouter:
         return JSONResponse({"status": "ready"})
 
     async def show_metrics(_: Request) -> Response:
+        await _look(overviews, metrics)
         return Response(metrics.exposition(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     router.add_api_route("/healthz", healthz, **health_page())
     router.add_api_route("/readyz", readyz, **readiness_page())
     router.add_api_route("/metrics", show_metrics, **metrics_page())
     return router
+
+
+async def _look(overviews: Overviews, metrics: Metrics) -> None:
+    """Bring the numbers that Temporal knows up to date; while it is away the old ones stay, and their time says so."""
+    try:
+        async with answered_within(CHECK_SECONDS):
+            metrics.show(await overviews.latest())
+    except Problem as problem:
+        _log.warning("the metrics show old numbers: %s", problem.detail)

@@ -8,6 +8,7 @@ import base64
 import hmac
 import json
 import re
+import uuid
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -41,6 +42,20 @@ def read_idempotency_key(request: Request) -> str:
     if len(values) > 1 or not _PRINTABLE.fullmatch(key):
         raise Problem(IDEMPOTENCY_KEY_MALFORMED, "Send one Idempotency-Key of 1 to 255 printable ASCII characters.")
     return key
+
+
+def derive_update_id(action: str, caller: str, request: Request, asked: object) -> str:
+    """What names one press of a button to Temporal, which answers a second press with the outcome of the first.
+
+    With an `Idempotency-Key` it is the same for the same caller, key and ``asked``; without, no two are the same.
+
+    Raises:
+        Problem: 400 when the header is malformed.
+    """
+    if "idempotency-key" not in request.headers:
+        return f"{action}-{uuid.uuid4()}"
+    named = json.dumps([caller, read_idempotency_key(request), asked], sort_keys=True)
+    return f"{action}-{sha256(named.encode()).hexdigest()}"
 
 
 def derive_checkout_id(secret: bytes, key_name: str, idempotency_key: str) -> str:

@@ -1,13 +1,17 @@
-"""What Prometheus sees: requests by route, method and status, and checkouts started or asked for again.
+"""What Prometheus sees: requests by route, method and status; checkouts started or asked for again; events received;
+and how many checkouts wait for somebody.
 
 No label holds an id or anything else that a caller could make up, so the number of series stays small.
 """
 
+import math
 import time
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.overview import Overview
 
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 31.0)
@@ -32,6 +36,26 @@ class Metrics:
         accepted = Counter(
             "checkout_api_checkouts", "Checkouts accepted, by whether they were new.", ["kind"], registry=self._registry
         )
+        self._open = Gauge(
+            "checkout_open_checkouts", "Open checkouts that wait for somebody.", ["status"], registry=self._registry
+        )
+        self._mismatches = Gauge(
+            "checkout_reconcile_mismatches",
+            "What the last reconciliation found and could not put right; NaN before any.",
+            registry=self._registry,
+        )
+        self._mismatches.set(math.nan)
+        self._read_at = Gauge(
+            "checkout_overview_timestamp_seconds",
+            "When Temporal last told the two above (Unix time); 0 before the first time.",
+            registry=self._registry,
+        )
+        self._webhooks = Counter(
+            "checkout_api_webhooks",
+            "Provider events received, by what became of them.",
+            ["outcome"],
+            registry=self._registry,
+        )
         self.started = accepted.labels("started")
         self.replayed = accepted.labels("replayed")
 
@@ -40,6 +64,17 @@ class Metrics:
         known_method = method if method in _METHODS else "other"
         self._requests.labels(route, known_method, status).inc()
         self._seconds.labels(route, known_method).observe(seconds)
+
+    def webhook(self, outcome: str) -> None:
+        """Count one event of the provider: accepted, duplicate, ignored, or the code of its problem."""
+        self._webhooks.labels(outcome).inc()
+
+    def show(self, overview: Overview) -> None:
+        """Show these numbers until newer ones are known."""
+        for status, count in overview.waiting.items():
+            self._open.labels(status).set(count)
+        self._mismatches.set(math.nan if overview.mismatches is None else overview.mismatches)
+        self._read_at.set(overview.read_at)
 
     def exposition(self) -> bytes:
         """The Prometheus text format."""

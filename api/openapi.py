@@ -7,9 +7,10 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from api.examples import VIEWS
-from api.pages import REF
-from api.schemas import CancelBody, CheckoutAnswer, CheckoutBody, ProblemAnswer
+from api.examples import SUPPORT, VIEWS
+from api.page_parts import REF
+from api.schemas import CancelBody, CheckoutAnswer, CheckoutBody, PaymentBody, ProblemAnswer
+from api.support_schemas import ListAnswer, ResolveBody, RetryBody, SupportAnswer, SupportCancelBody
 
 DESCRIPTION: Final = """
 Durable checkouts: stock, order and payment in one request that always comes to an end.
@@ -35,15 +36,21 @@ def _whole_page(app: FastAPI) -> dict[str, Any]:
     _, definitions = models_json_schema(_MODELS, ref_template=REF)
     page["components"] = {
         "schemas": definitions["$defs"],
-        "examples": {name: {"value": view} for name, view in VIEWS.items()},
-        "securitySchemes": {"key": {"type": "http", "scheme": "bearer", "description": "a storefront key"}},
+        "examples": {name: {"value": view} for name, view in (VIEWS | SUPPORT).items()},
+        "securitySchemes": {"key": {"type": "http", "scheme": "bearer", "description": "a key of the right scope"}},
     }
     return page
 
 
 _MODELS: Final[list[tuple[type[BaseModel], Literal["validation", "serialization"]]]] = [
     (CheckoutBody, "validation"),
+    (PaymentBody, "validation"),
     (CancelBody, "validation"),
+    (RetryBody, "validation"),
+    (ResolveBody, "validation"),
+    (SupportCancelBody, "validation"),
     (CheckoutAnswer, "serialization"),
+    (ListAnswer, "serialization"),
+    (SupportAnswer, "serialization"),
     (ProblemAnswer, "serialization"),
 ]

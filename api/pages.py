@@ -3,93 +3,106 @@
 Every operation declares each problem it can answer, by its row in `api.errors`, with an example.
 """
 
-from typing import Any, Final
+from typing import Any
 
 from api import errors
-from api.declared_headers import HEADERS, IDEMPOTENCY_KEY, IF_NONE_MATCH, PATH_ID, PREFER
-from api.errors import PROBLEM_JSON, Kind
-from api.examples import CHECKOUT, VIEWS, problem_example
-from api.schemas import CancelBody, CheckoutAnswer, CheckoutBody, ProblemAnswer
-
-REF: Final = "#/components/schemas/{model}"
-_ALWAYS = (errors.INTERNAL_ERROR, errors.TEMPORAL_UNAVAILABLE, errors.TEMPORAL_OVERLOADED)
-_KEYED = (errors.UNAUTHORIZED, errors.WRONG_SCOPE)
-_BODY = (errors.MALFORMED_JSON, errors.BODY_TOO_LARGE, errors.UNSUPPORTED_MEDIA_TYPE, errors.INVALID_REQUEST)
-
-_VIEW_HEADERS = ("ETag", "Retry-After", "Checkout-View")
+from api.declared_headers import IDEMPOTENCY_KEY, IF_NONE_MATCH, PATH_ID, PREFER, PRESS_KEY
+from api.examples import CHECKOUT, VIEWS
+from api.page_parts import ALWAYS, BODY, KEYED, VIEW_HEADERS, body, headers_of, page, status_of, view
+from api.schemas import CancelBody, CheckoutBody, PaymentBody
 
 
 def create_page() -> dict[str, Any]:
     """`POST /v1/checkouts`."""
-    mistakes = (errors.IDEMPOTENCY_KEY_MISSING, errors.IDEMPOTENCY_KEY_MALFORMED, *_BODY, errors.IDEMPOTENCY_KEY_REUSED)
-    headers = ("Location", "Idempotent-Replayed", *_VIEW_HEADERS)
-    return _page(
+    mistakes = (errors.IDEMPOTENCY_KEY_MISSING, errors.IDEMPOTENCY_KEY_MALFORMED, *BODY, errors.IDEMPOTENCY_KEY_REUSED)
+    headers = ("Location", "Idempotent-Replayed", *VIEW_HEADERS)
+    return page(
         "createCheckout",
         "Start a checkout",
         "Answers 202 as soon as the checkout is safe with Temporal. With `Prefer: wait=N` it answers 200 once the "
         "checkout is no longer `processing` or `compensating`, or 202 when the time is up.",
         "checkouts",
         {
-            202: _view("It is accepted, and under way", ("processing",), headers),
-            200: _view(
-                "It settled within `Prefer: wait`", ("confirmed", "cancelled"), ("Preference-Applied", *headers)
-            ),
+            202: view("It is accepted, and under way", ("processing",), headers),
+            200: view("It settled within `Prefer: wait`", ("confirmed", "cancelled"), ("Preference-Applied", *headers)),
         },
-        (*_KEYED, *mistakes, errors.CHECKOUT_FAILED),
+        (*KEYED, *mistakes, errors.CHECKOUT_FAILED),
         parameters=[IDEMPOTENCY_KEY, PREFER],
-        requestBody=_body(CheckoutBody, {"two mugs": CHECKOUT}, required=True),
+        requestBody=body(CheckoutBody, {"two mugs": CHECKOUT}, required=True),
     )
 
 
 def get_page() -> dict[str, Any]:
     """`GET /v1/checkouts/{id}`."""
-    return _page(
+    return page(
         "getCheckout",
         "Look at a checkout",
         "With `Prefer: wait=N` the answer is held: until the view differs from every tag in `If-None-Match`, or, "
         "without that header, until the checkout is no longer `processing` or `compensating`.",
         "checkouts",
         {
-            200: _view("The view", tuple(VIEWS), ("Preference-Applied", *_VIEW_HEADERS)),
-            304: {"description": "The client has this view", "headers": _headers(_VIEW_HEADERS)},
+            200: view("The view", tuple(VIEWS), ("Preference-Applied", *VIEW_HEADERS)),
+            304: {"description": "The client has this view", "headers": headers_of(VIEW_HEADERS)},
         },
-        (*_KEYED, errors.UNKNOWN_CHECKOUT, errors.CHECKOUT_FAILED),
+        (*KEYED, errors.UNKNOWN_CHECKOUT, errors.CHECKOUT_FAILED),
         parameters=[PATH_ID, PREFER, IF_NONE_MATCH],
+    )
+
+
+def payment_page() -> dict[str, Any]:
+    """`POST /v1/checkouts/{id}/payment`."""
+    refusals = (errors.UNKNOWN_CHECKOUT, errors.NO_PAYMENT_AWAITED, errors.WORKER_UNAVAILABLE)
+    headers = ("Location", *VIEW_HEADERS)
+    return page(
+        "submitPayment",
+        "Pay in another way",
+        "After a decline, or instead of doing what `next_action` asks, the customer tries again; the stock stays held. "
+        "With `Prefer: wait=N` it answers 200 once the checkout has settled, or 202 when the time is up.",
+        "checkouts",
+        {
+            202: view("It is taken, and under way", ("processing",), headers),
+            200: view(
+                "It settled within `Prefer: wait`", ("confirmed", "awaiting_payment"), ("Preference-Applied", *headers)
+            ),
+        },
+        (*KEYED, errors.IDEMPOTENCY_KEY_MALFORMED, *BODY, *refusals, errors.CHECKOUT_FAILED),
+        parameters=[PATH_ID, PRESS_KEY, PREFER],
+        requestBody=body(PaymentBody, {"another card": {"payment_method": "pm_card_visa"}}, required=True),
     )
 
 
 def cancel_page() -> dict[str, Any]:
     """`POST /v1/checkouts/{id}/cancel`."""
     refusals = (errors.UNKNOWN_CHECKOUT, errors.NOT_CANCELLABLE, errors.CHECKOUT_FAILED, errors.WORKER_UNAVAILABLE)
-    headers = ("Location", *_VIEW_HEADERS)
-    return _page(
+    headers = ("Location", *VIEW_HEADERS)
+    return page(
         "cancelCheckout",
         "Cancel a checkout",
         "Everything that was done is undone: money goes back, stock is released. Asking again changes nothing.",
         "checkouts",
-        {202: _view("It is being undone, or it is already", ("cancelled",), headers)},
-        (*_KEYED, *_BODY, *refusals),
+        {202: view("It is being undone, or it is already", ("cancelled",), headers)},
+        (*KEYED, *BODY, *refusals),
         parameters=[PATH_ID],
-        requestBody=_body(CancelBody, {"nothing": {}}, required=False),
+        requestBody=body(CancelBody, {"nothing": {}}, required=False),
     )
 
 
 def health_page() -> dict[str, Any]:
     """`GET /healthz`."""
-    return _page(
-        "getHealth", "Is it alive?", "Always, if it answers.", "operations", {200: _status("alive")}, open_to_all=True
+    return page(
+        "getHealth", "Is it alive?", "Always, if it answers.", "operations", {200: status_of("alive")}, open_to_all=True
     )
 
 
 def readiness_page() -> dict[str, Any]:
     """`GET /readyz`."""
-    return _page(
+    return page(
         "getReadiness",
         "Can it serve?",
         "If Temporal can be reached.",
         "operations",
-        {200: _status("ready")},
-        _ALWAYS,
+        {200: status_of("ready")},
+        ALWAYS,
         open_to_all=True,
     )
 
@@ -97,70 +110,4 @@ def readiness_page() -> dict[str, Any]:
 def metrics_page() -> dict[str, Any]:
     """`GET /metrics`."""
     text = {"description": "Prometheus text format", "content": {"text/plain": {"schema": {"type": "string"}}}}
-    return _page("getMetrics", "Metrics", "For Prometheus.", "operations", {200: text}, open_to_all=True)
-
-
-def _page(
-    operation_id: str,
-    summary: str,
-    description: str,
-    tag: str,
-    answers: dict[int, dict[str, Any]],
-    problems: tuple[Kind, ...] = (),
-    *,
-    open_to_all: bool = False,
-    **extra: Any,
-) -> dict[str, Any]:
-    """The keyword arguments of `add_api_route` that describe one operation."""
-    declared = problems if open_to_all else (*problems, *_ALWAYS)
-    return {
-        "operation_id": operation_id,
-        "summary": summary,
-        "description": description,
-        "tags": [tag],
-        "status_code": next(iter(answers)),
-        "response_model": None,
-        "responses": {**answers, **_problems(declared)},
-        "openapi_extra": {"security": [] if open_to_all else [{"key": []}], **extra},
-    }
-
-
-def _problems(kinds: tuple[Kind, ...]) -> dict[int | str, dict[str, Any]]:
-    by_status: dict[int | str, list[Kind]] = {}
-    for kind in dict.fromkeys(kinds):
-        by_status.setdefault(kind.status, []).append(kind)
-    return {status: _problem(same) for status, same in sorted(by_status.items(), key=str)}
-
-
-def _problem(kinds: list[Kind]) -> dict[str, Any]:
-    examples = {kind.code: {"summary": kind.title, "value": problem_example(kind)} for kind in kinds}
-    content = {PROBLEM_JSON: {"schema": _ref(ProblemAnswer), "examples": examples}}
-    headers = ["WWW-Authenticate"] if kinds[0].status in (401, 403) else []
-    headers += ["Retry-After"] if kinds[0].retry_after_seconds else []
-    description = "; ".join(f"`{kind.code}`: {kind.title}" for kind in kinds)
-    return {"description": description, "content": content, "headers": _headers(tuple(headers))}
-
-
-def _view(description: str, examples: tuple[str, ...], headers: tuple[str, ...]) -> dict[str, Any]:
-    # By reference: the framework drops every null from what is declared here, and the nulls matter.
-    shown = {name: {"$ref": f"#/components/examples/{name}"} for name in examples}
-    content = {"schema": _ref(CheckoutAnswer), "examples": shown}
-    return {"description": description, "content": {"application/json": content}, "headers": _headers(headers)}
-
-
-def _status(word: str) -> dict[str, Any]:
-    schema = {"type": "object", "properties": {"status": {"type": "string"}}, "required": ["status"]}
-    return {"description": word, "content": {"application/json": {"schema": schema, "example": {"status": word}}}}
-
-
-def _body(model: type[Any], examples: dict[str, Any], *, required: bool) -> dict[str, Any]:
-    content = {"schema": _ref(model), "examples": {name: {"value": value} for name, value in examples.items()}}
-    return {"required": required, "content": {"application/json": content}}
-
-
-def _headers(names: tuple[str, ...]) -> dict[str, Any]:
-    return {name: HEADERS[name] for name in names}
-
-
-def _ref(model: type[Any]) -> dict[str, str]:
-    return {"$ref": REF.format(model=model.__name__)}
+    return page("getMetrics", "Metrics", "For Prometheus.", "operations", {200: text}, open_to_all=True)

@@ -1,21 +1,23 @@
 """What is sent and what is answered, as pydantic models: the validation, and the schemas of the OpenAPI page."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from api.cards import looks_like_a_card_number
-from api.errors import INVALID_REQUEST, Problem
+from api.errors import INVALID_REQUEST, Kind, Problem
 from checkout.domain.money import CURRENCIES, MAX_AMOUNT_MINOR
 from checkout.domain.requests import CheckoutRequest, Line, Patience, merge_lines
 from checkout.domain.states import CheckoutStatus, PaymentStatus, Reason
 
 MAX_REPORTED_ERRORS: Final = 50
+_B = TypeVar("_B", bound=BaseModel)
 
 
-def _no_card(value: str) -> str:
+def no_card(value: str) -> str:
+    """The value, unless it holds what looks like a card number."""
     if looks_like_a_card_number(value):
         raise PydanticCustomError(
             "card_number", "this looks like a card number; never send one, send the provider's payment method (pm_...)"
@@ -32,30 +34,35 @@ def _active_currency(value: str) -> str:
 _ID = r"^[!-~]{1,128}$"
 _SKU = r"^[!-~]{1,64}$"
 _PAYMENT_METHOD = r"^pm_[A-Za-z0-9_]{1,120}$"
+_PROVIDER_REFERENCE = r"^[A-Za-z0-9_]{1,255}$"
 _IN_WORDS: Final[Mapping[str, str]] = {
     _ID: "must be 1 to 128 visible ASCII characters, without spaces",
     _SKU: "must be 1 to 64 visible ASCII characters, without spaces",
     _PAYMENT_METHOD: "must be pm_ and then 1 to 120 letters, digits or underscores",
+    _PROVIDER_REFERENCE: "must be 1 to 255 letters, digits or underscores",
 }
 
-Id = Annotated[str, Field(pattern=_ID), AfterValidator(_no_card)]
-Sku = Annotated[str, Field(pattern=_SKU), AfterValidator(_no_card)]
-PaymentMethod = Annotated[str, Field(pattern=_PAYMENT_METHOD), AfterValidator(_no_card)]
+Id = Annotated[str, Field(pattern=_ID), AfterValidator(no_card)]
+Sku = Annotated[str, Field(pattern=_SKU), AfterValidator(no_card)]
+PaymentMethod = Annotated[str, Field(pattern=_PAYMENT_METHOD), AfterValidator(no_card)]
+ProviderReference = Annotated[str, Field(pattern=_PROVIDER_REFERENCE), AfterValidator(no_card)]
 Currency = Annotated[str, AfterValidator(_active_currency), Field(json_schema_extra={"pattern": "^[A-Z]{3}$"})]
 
 
-class _Body(BaseModel):
+class Body(BaseModel):
+    """What is sent: nothing unknown, and no type is guessed."""
+
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
-class LineBody(_Body):
+class LineBody(Body):
     """So many of one article."""
 
     sku: Annotated[Sku, Field(description="the article, as the catalogue names it")]
     quantity: Annotated[int, Field(ge=1, le=100_000, description="how many of it")]
 
 
-class CheckoutBody(_Body):
+class CheckoutBody(Body):
     """A cart to buy. Prices come from the catalogue, never from here."""
 
     customer_id: Annotated[Id, Field(description="the customer, as the shop names them")]
@@ -85,15 +92,23 @@ class CheckoutBody(_Body):
         )
 
 
-class CancelBody(_Body):
+class PaymentBody(Body):
+    """Another way to pay for the same checkout."""
+
+    payment_method: Annotated[PaymentMethod, Field(description="the provider's id; may be the same again")]
+
+
+class CancelBody(Body):
     """Nothing needs to be said to cancel; the body may be left out."""
 
 
-class _Answer(BaseModel):
+class Answer(BaseModel):
+    """What is answered."""
+
     model_config = ConfigDict(from_attributes=True, frozen=True)
 
 
-class LineAnswer(_Answer):
+class LineAnswer(Answer):
     """One line; name and unit price (minor units) are null until the order is written."""
 
     sku: str
@@ -102,16 +117,26 @@ class LineAnswer(_Answer):
     unit_price_minor: int | None
 
 
-class PaymentAnswer(_Answer):
+class NextAction(Answer):
+    """The customer has to go there, and comes back by themselves."""
+
+    type: Literal["redirect_to_url"]
+    url: str
+
+
+class PaymentAnswer(Answer):
     """The payment so far; ``attempts`` counts the customer's tries."""
 
     status: PaymentStatus
     attempts: int
     decline_code: str | None
-    next_action: dict[str, str] | None
+    retryable: Annotated[
+        bool | None, Field(description="after a decline: whether the same method may work later; else null")
+    ]
+    next_action: Annotated[NextAction | None, Field(description="what the customer has to do, if anything")]
 
 
-class CheckoutAnswer(_Answer):
+class CheckoutAnswer(Answer):
     """The checkout as its customer may see it. Times are ISO 8601 in UTC, amounts minor units of the currency."""
 
     id: Annotated[str, Field(pattern="^chk_[a-z2-7]{26}$")]
@@ -147,37 +172,25 @@ class ProblemAnswer(BaseModel):
     errors: list[FieldError] | None = None
 
 
-def validate_checkout(value: Mapping[str, Any]) -> CheckoutBody:
-    """The body of `POST /v1/checkouts`.
+def validate(model: type[_B], value: Mapping[str, Any], kind: Kind = INVALID_REQUEST) -> _B:
+    """What was sent, as the model.
 
     Raises:
-        Problem: 422 with every offending field.
+        Problem: of this kind (422), with every offending field.
     """
     try:
-        return CheckoutBody.model_validate(value)
+        return model.model_validate(value)
     except ValidationError as error:
-        raise _invalid(error) from None
+        raise _invalid(error, kind) from None
 
 
-def validate_cancel(value: Mapping[str, Any]) -> CancelBody:
-    """The body of a cancel.
-
-    Raises:
-        Problem: 422 with every offending field.
-    """
-    try:
-        return CancelBody.model_validate(value)
-    except ValidationError as error:
-        raise _invalid(error) from None
-
-
-def _invalid(error: ValidationError) -> Problem:
+def _invalid(error: ValidationError, kind: Kind) -> Problem:
     # `from None` above and no input here: what was sent may be a card number, and goes nowhere.
     details = error.errors(include_url=False, include_input=False)
     errors = [{"field": _path(entry), "message": _message(entry)} for entry in details[:MAX_REPORTED_ERRORS]]
     count = "1 field breaks" if len(details) == 1 else f"{len(details)} fields break"
     more = f"; the first {MAX_REPORTED_ERRORS} are listed" if len(details) > MAX_REPORTED_ERRORS else ""
-    return Problem(INVALID_REQUEST, f"{count} the schema{more}.", members={"errors": errors})
+    return Problem(kind, f"{count} the schema{more}.", members={"errors": errors})
 
 
 def _path(entry: ErrorDetails) -> str:

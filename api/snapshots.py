@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Final, TypeAlias
 
 from temporalio.client import (
+    Client,
     WorkflowExecutionDescription,
     WorkflowExecutionStatus,
     WorkflowFailureError,
@@ -14,8 +15,9 @@ from temporalio.client import (
 )
 from temporalio.service import RPCError, RPCStatusCode
 
-from api.errors import CHECKOUT_FAILED, Problem
-from api.temporal_calls import CALL_SECONDS
+from api.errors import CHECKOUT_FAILED, UNKNOWN_CHECKOUT, Problem
+from api.idempotency import is_checkout_id
+from api.temporal_calls import CALL_SECONDS, is_unknown_workflow
 from checkout.domain.requests import CheckoutRequest
 from checkout.domain.states import CheckoutStatus, PaymentStatus
 from checkout.domain.view import CheckoutView, view_at_start
@@ -29,7 +31,7 @@ CheckoutHandle: TypeAlias = WorkflowHandle[CheckoutWorkflow, CheckoutView]
 _log = logging.getLogger("checkout.api")
 
 #: What a query ends with when no worker takes it, or none can get the workflow to run.
-_NO_WORKER = frozenset({RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.FAILED_PRECONDITION, RPCStatusCode.CANCELLED})
+NO_WORKER = frozenset({RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.FAILED_PRECONDITION, RPCStatusCode.CANCELLED})
 
 
 @dataclass(frozen=True)
@@ -49,13 +51,45 @@ async def take_snapshot(handle: CheckoutHandle, description: WorkflowExecutionDe
     """
     if description.status != WorkflowExecutionStatus.RUNNING:
         return Snapshot(await final_view(handle))
+    return await last_known(handle, description)
+
+
+async def describe_checkout(client: Client, checkout_id: str) -> WorkflowExecutionDescription:
+    """What Temporal knows of the checkout.
+
+    Raises:
+        Problem: 404 when there is none of this id.
+        RPCError: Temporal is away.
+    """
+    unknown = Problem(UNKNOWN_CHECKOUT, "No checkout of yours has this id.")
+    if not is_checkout_id(checkout_id):
+        raise unknown
+    try:
+        return await handle_of(client, checkout_id).describe(rpc_timeout=timedelta(seconds=CALL_SECONDS))
+    except RPCError as error:
+        if is_unknown_workflow(error):
+            raise unknown from error
+        raise
+
+
+def handle_of(client: Client, checkout_id: str) -> CheckoutHandle:
+    """The workflow of the checkout."""
+    return client.get_workflow_handle_for(CheckoutWorkflow.run, checkout_id)
+
+
+async def last_known(handle: CheckoutHandle, description: WorkflowExecutionDescription) -> Snapshot:
+    """What a worker says of the checkout, closed or not; else what Temporal knows of it.
+
+    Raises:
+        RPCError: Temporal is away.
+    """
     try:
         query_timeout = timedelta(seconds=QUERY_SECONDS)
         return Snapshot(await handle.query(CheckoutWorkflow.status, rpc_timeout=query_timeout))
     except WorkflowQueryFailedError as error:
         _log.error("the query of %s failed, which is a bug: %s", handle.id, error.message)
     except RPCError as error:
-        if error.status not in _NO_WORKER:
+        if error.status not in NO_WORKER:
             raise
     return Snapshot(await _stale_view(handle, description), is_stale=True)
 

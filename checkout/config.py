@@ -107,8 +107,7 @@ class PaymentSettings(_Settings):
     provider_timeout_seconds: Annotated[Seconds, Field(description="how long one call to the provider may take")] = 10
     # It is part of every charge, and a charge that is repeated must repeat it.
     payment_return_url: Annotated[
-        str | None,
-        AfterValidator(_page_url),
+        Annotated[str, AfterValidator(_page_url)] | None,
         Field(description="where the customer comes back to after authenticating; change it when no payment is open"),
     ] = None
 
@@ -191,8 +190,18 @@ class ApiSettings(_Settings):
         SecretStr,
         Field(min_length=8, description="what the provider signs its events with; two, comma-separated, rotate"),
     ]
+    temporal_ui_url: Annotated[
+        Annotated[str, AfterValidator(_page_url)] | None,
+        Field(description="Temporal's web UI, for the links that support gets"),
+    ] = None
 
     _parse = field_validator("api_keys", mode="before")(_parse_api_keys)
+
+    @property
+    def webhook_secrets(self) -> tuple[str, ...]:
+        """Every secret that an event may be signed with: while one is being replaced, the old and the new."""
+        secrets = self.stripe_webhook_secret.get_secret_value().split(",")
+        return tuple(stripped for secret in secrets if (stripped := secret.strip()))
 
     @property
     def patience(self) -> Patience:

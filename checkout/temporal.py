@@ -1,10 +1,13 @@
 """How we speak with Temporal: the names the outside relies on, and the one way to connect."""
 
+import re
+
 from temporalio.client import Client, TLSConfig
 from temporalio.common import SearchAttributeKey
 from temporalio.runtime import Runtime
 
 from checkout.config import TemporalSettings
+from checkout.domain.errors import TemporalUnavailable
 
 TASK_QUEUE = "checkout"
 
@@ -19,16 +22,24 @@ async def connect(settings: TemporalSettings, *, lazy: bool = False, runtime: Ru
     """A client for the namespace of the settings. ``lazy`` connects on first use instead of now.
 
     Raises:
-        RuntimeError: the server cannot be reached (not when ``lazy``).
+        TemporalUnavailable: the server cannot be reached (not when ``lazy``).
     """
-    return await Client.connect(
-        settings.address,
-        namespace=settings.namespace,
-        tls=_tls(settings),
-        api_key=settings.api_key.get_secret_value() if settings.api_key else None,
-        lazy=lazy,
-        runtime=runtime,
-    )
+    try:
+        return await Client.connect(
+            settings.address,
+            namespace=settings.namespace,
+            tls=_tls(settings),
+            api_key=settings.api_key.get_secret_value() if settings.api_key else None,
+            lazy=lazy,
+            runtime=runtime,
+        )
+    except RuntimeError as error:
+        # The SDK has no class of its own for this, and wraps the system's words in the names of several layers.
+        cause = re.search(r'message: "([^"]+)"', str(error))
+        why = cause[1] if cause else str(error).partition("\n")[0]
+        raise TemporalUnavailable(
+            f"Temporal at {settings.address} cannot be reached: {why}; is it running? (CHECKOUT_TEMPORAL_ADDRESS)"
+        ) from error
 
 
 def _tls(settings: TemporalSettings) -> TLSConfig | bool:

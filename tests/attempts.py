@@ -22,6 +22,6 @@ def attempt(payment_method: str = "pm_card_visa", **changes: Any) -> Attempt:
 async def until(ask: Callable[[], Awaitable[T]], is_so: Callable[[T], object]) -> T:
     """Ask again until the answer is the awaited one."""
     async with asyncio.timeout(20):
-        while not is_so(found := await ask()):  # noqa: ASYNC110 - what is awaited happens in another process
+        while not is_so(found := await ask()):
             await asyncio.sleep(0.05)
     return found

@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 class ScriptedGateway:
-    """Answers what the test says. What a real provider does is the contract suite's matter; here only the tables are."""
+    """Answers what the test says. What a real provider does is the contract suite's matter."""
 
     def __init__(self) -> None:
         self.charged: list[Attempt] = []

@@ -30,7 +30,7 @@ class PaymentEventWorkflow:
 
     @workflow.run
     async def run(self, event: PaymentEvent) -> str:
-        """Answers what came of it: unmatched, applied, or, after the checkout's end, given_back, nothing_held, not_ended.
+        """Answers what came of it: unmatched, applied, or after the end given_back, nothing_held, not_ended.
 
         The event is only a reason to look: whatever it says, and in whatever order events come, the provider is asked.
         """

@@ -23,6 +23,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.repair import RepairActivities
     from checkout.domain.errors import InvariantBroken, ProviderRefusedCall
     from checkout.domain.reconcile import (
+        RECONCILE_WORKFLOW,
         ComparedPage,
         Mismatch,
         MismatchKind,
@@ -54,7 +55,7 @@ def bounded(_: Patience) -> Policy:
     return Policy(timedelta(minutes=5), retry, timedelta(seconds=HEARTBEAT_TIMEOUT_SECONDS))
 
 
-@workflow.defn(name="ReconcileWorkflow")
+@workflow.defn(name=RECONCILE_WORKFLOW)
 class ReconcileWorkflow:
     """One comparison of stock, reservations, orders, payments and the provider's ledger."""
 
@@ -84,7 +85,8 @@ class ReconcileWorkflow:
     async def _compare(self, request: ReconcileRequest, stage: int, cursor: str | None) -> None:
         what, _ = STAGES[stage]
         while True:
-            page = await self._page(stage, PageQuery(self._report.since, self._report.until, request.grace_seconds, cursor))
+            query = PageQuery(self._report.since, self._report.until, request.grace_seconds, cursor)
+            page = await self._page(stage, query)
             repaired = await self._repaired(page.mismatches)
             self._report = self._report.with_page(what, page.checked, tuple(repaired))
             cursor = page.next_cursor
@@ -113,9 +115,8 @@ class ReconcileWorkflow:
                 return replace(mismatch, repaired=True)
             if mismatch.kind.is_given_back:
                 summary = f"{mismatch.checkout_id}: {mismatch.kind}"
-                return replace(
-                    mismatch, repaired=await self._saga.ask(RepairActivities.give_back, mismatch, bounded, summary)
-                )
+                landed = await self._saga.ask(RepairActivities.give_back, mismatch, bounded, summary)
+                return replace(mismatch, repaired=landed)
         except ActivityError as error:
             return replace(mismatch, detail=f"{mismatch.detail}; it could not be put right: {error.cause or error}")
         return mismatch

@@ -145,4 +145,6 @@ async def _settled(handle: workflow.ActivityHandle[Ask]) -> Ask:
         # Asks the server for no further try. The present one is not stopped; it runs to its end, which is then known.
         handle.cancel()
         await workflow.wait([handle])
+        if not handle.cancelled():
+            handle.exception()  # Seen. An undo finds out for itself what the step had come to.
         raise

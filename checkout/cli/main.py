@@ -1,5 +1,6 @@
 """``checkout``: the commands and their options. Each command's work, and what it imports, is elsewhere."""
 
+import os
 import sys
 from importlib.metadata import version
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from checkout.cli import support
 from checkout.cli.failures import explained, require
 
 app = typer.Typer(
@@ -18,6 +20,7 @@ app = typer.Typer(
 )
 catalog = typer.Typer(help="The articles, their prices and their stock.", no_args_is_help=True)
 app.add_typer(catalog, name="catalog")
+app.add_typer(support.app, name="support")
 
 _Port = Annotated[int | None, typer.Option(min=1, max=65535, metavar="PORT")]
 
@@ -108,11 +111,29 @@ def sandbox() -> None:
 
 @app.command()
 def migrate() -> None:
-    """Bring the database's schema to head and register Temporal's search attributes. Safe to run twice."""
+    """Bring the schema to head, register Temporal's search attributes, schedule reconciliation. Safe to run twice."""
     with explained():
         from checkout.cli.migrate import bring_to_head  # noqa: PLC0415
 
         bring_to_head()
+
+
+@app.command()
+def reconcile(
+    json: Annotated[bool, typer.Option("--json", help="Print the report as one JSON line.")] = False,
+    worker_timeout: Annotated[
+        float, typer.Option(min=1, metavar="SECONDS", help="How long a worker may take to take it up.")
+    ] = 15,
+    timeout: Annotated[float, typer.Option(min=1, metavar="SECONDS", help="How long the report may take.")] = 600,
+) -> None:
+    """Compare stock, orders and payments with each other and with the provider's ledger, and show each mismatch.
+
+    What can be put right safely is. Exit status: 0 everything agrees; 1 something did not, repaired or not.
+    """
+    with explained():
+        from checkout.cli.reconcile import run_reconcile  # noqa: PLC0415
+
+        run_reconcile(as_json=json, worker_seconds=worker_timeout, wait_seconds=timeout)
 
 
 @catalog.command("import")
@@ -126,7 +147,23 @@ def catalog_import(file: Annotated[Path, typer.Argument(metavar="FILE.csv")]) ->
 
 def main() -> None:
     """Run the command line of this process."""
-    app()
+    try:
+        app()
+    except SystemExit as end:
+        _leave(end)
+
+
+def _leave(end: SystemExit) -> None:
+    """End the process with this status and no other.
+
+    The threads of Temporal's SDK outlive the client. One that comes back to Python while the interpreter is being taken
+    down aborts the process, and a command that has done its work would seem to have failed.
+    """
+    if "temporalio.bridge.temporal_sdk_bridge" not in sys.modules or not isinstance(end.code, int):
+        raise end
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(end.code)
 
 
 if __name__ == "__main__":

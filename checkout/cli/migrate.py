@@ -5,26 +5,31 @@ import asyncio
 import typer
 
 from checkout.cli.failures import database_explained, require, temporal_explained
+from checkout.cli.schedule import SCHEDULE_ID, schedule_reconciliation
 from checkout.cli.search_attributes import register_search_attributes
-from checkout.config import DatabaseSettings, TemporalSettings, load
+from checkout.config import DatabaseSettings, ReconcileSettings, TemporalSettings, load
 from checkout.db.migrate import migrate
 from checkout.temporal import connect
 
 
 def bring_to_head() -> None:
-    """Bring the schema to head, then register the search attributes, and say what was done.
+    """Bring the schema to head, register the search attributes, schedule reconciliation, and say what was done.
 
     Raises:
         ConfigurationError: a setting is missing, or Temporal does not let us register.
     """
-    require(DatabaseSettings, TemporalSettings)
-    database, temporal = load(DatabaseSettings), load(TemporalSettings)
+    require(DatabaseSettings, TemporalSettings, ReconcileSettings)
+    database, temporal, reconcile = load(DatabaseSettings), load(TemporalSettings), load(ReconcileSettings)
     with database_explained(database):
         typer.echo(f"database: the schema is at {asyncio.run(migrate(database))}")
     with temporal_explained(temporal):
-        added = asyncio.run(_register(temporal))
+        added = asyncio.run(_prepare(temporal, reconcile))
         typer.echo(f"Temporal: {'added ' + ', '.join(added) if added else 'all search attributes are there'}")
+        typer.echo(f"Temporal: the schedule {SCHEDULE_ID} compares the books every {reconcile.every_seconds:g} s")
 
 
-async def _register(settings: TemporalSettings) -> list[str]:
-    return await register_search_attributes(await connect(settings))
+async def _prepare(settings: TemporalSettings, reconcile: ReconcileSettings) -> list[str]:
+    client = await connect(settings)
+    added = await register_search_attributes(client)
+    await schedule_reconciliation(client, reconcile)
+    return added

@@ -6,6 +6,7 @@ import sys
 import time
 import uuid
 from dataclasses import asdict
+from datetime import timedelta
 
 from rich.console import Console
 from rich.status import Status
@@ -16,10 +17,11 @@ from temporalio.service import RPCError, RPCStatusCode
 from checkout.cli.failures import FAILED, give_up, require, temporal_explained
 from checkout.config import ReconcileSettings, TemporalSettings, load
 from checkout.domain.errors import CheckoutError
-from checkout.domain.reconcile import ReconcileReport, ReconcileRequest
-from checkout.temporal import RECONCILE_WORKFLOW, TASK_QUEUE, connect
+from checkout.domain.reconcile import RECONCILE_WORKFLOW, ReconcileReport, ReconcileRequest
+from checkout.temporal import TASK_QUEUE, connect
 
 _LOOK_SECONDS = 0.5
+_ANSWER_TIMEOUT = timedelta(seconds=2)
 #: Events in the history of a workflow that no worker has taken up: it was started, and its first task was scheduled.
 _UNTOUCHED = 2
 
@@ -64,7 +66,7 @@ async def _run(
             async with asyncio.timeout(wait_seconds):
                 return await _watch(handle, status, worker_seconds)
         except TimeoutError:
-            raise TooSlow(f"no report within {wait_seconds:g} s; {handle.id} goes on, see it in Temporal's UI") from None
+            raise TooSlow(f"no report within {wait_seconds:g} s; {handle.id} goes on in Temporal") from None
 
 
 async def _start(client: Client, settings: ReconcileSettings) -> Handle:
@@ -87,7 +89,7 @@ async def _watch(handle: Handle, status: Status, worker_seconds: float) -> Recon
                 status.update(await _progress(handle) or "comparing")
             elif time.monotonic() - started > worker_seconds:
                 await handle.terminate("no worker has taken it up")
-                raise NoWorker(f"no worker answers on the queue {TASK_QUEUE} within {worker_seconds:g} s; is one running?")
+                raise NoWorker(f"no worker took it up within {worker_seconds:g} s (queue {TASK_QUEUE}): does one run?")
         return result.result()
     finally:
         result.cancel()
@@ -95,7 +97,7 @@ async def _watch(handle: Handle, status: Status, worker_seconds: float) -> Recon
 
 async def _progress(handle: Handle) -> str | None:
     try:
-        report = await handle.query("progress", result_type=ReconcileReport, rpc_timeout=_seconds(_LOOK_SECONDS * 4))
+        report = await handle.query("progress", result_type=ReconcileReport, rpc_timeout=_ANSWER_TIMEOUT)
     except RPCError as error:
         # The worker is busy or on its way out. What it does is shown again when it answers.
         if error.status not in (RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.FAILED_PRECONDITION):
@@ -114,11 +116,14 @@ def _print_table(report: ReconcileReport) -> None:
     if not report.found:
         console.print("Everything agrees.")
         return
-    table = Table("What", "Where", "Detail", "State")
+    table = Table()
+    for heading in ("What", "Where", "Detail", "State"):
+        # An id that was cut could not be copied.
+        table.add_column(heading, overflow="fold")
     for one in report.mismatches:
         where = one.checkout_id or one.sku or one.provider_reference or "-"
         table.add_row(one.kind, where, one.detail, "repaired" if one.repaired else "OPEN")
     console.print(table)
     more = report.found - len(report.mismatches)
     listed = f" ({more} are not listed)" if more else ""
-    console.print(f"{report.found} mismatches, {report.repaired} repaired, {report.unrepaired} open{listed}.")
+    console.print(f"{report.found} found, {report.repaired} repaired, {report.unrepaired} open{listed}.")

@@ -6,11 +6,13 @@ from sqlalchemy import text
 #: `locked` takes the rows in the order of their SKUs, so that two carts can never wait for each other, and reads them
 #: as they are once the lock is had. The checkout's row is inserted only where there is none yet: a second run, or a run
 #: that comes after its undo, inserts nothing, and so changes nothing, and answers no row.
+#: `counted` writes what `locked` has read: PostgreSQL checks constraints on the row as it was when the statement began,
+#: before it notices that the row has changed since, and old numbers may look oversold when the present ones are not.
 RESERVE = text("""
     WITH wanted AS MATERIALIZED (
         SELECT * FROM unnest(CAST(:skus AS text[]), CAST(:quantities AS bigint[])) AS w (sku, quantity)
     ), locked AS MATERIALIZED (
-        SELECT p.sku, p.currency, p.on_hand - p.reserved AS available
+        SELECT p.sku, p.currency, p.on_hand, p.received, p.reserved, p.on_hand - p.reserved AS available
         FROM products p WHERE p.sku = ANY (CAST(:skus AS text[]))
         ORDER BY p.sku FOR NO KEY UPDATE
     ), faults AS MATERIALIZED (
@@ -33,8 +35,9 @@ RESERVE = text("""
         SELECT o.checkout_id, w.sku, w.quantity, 'held' FROM opened o, wanted w WHERE o.status = 'processing'
         RETURNING sku, quantity
     ), counted AS (
-        UPDATE products p SET reserved = p.reserved + h.quantity, updated_at = now()
-        FROM held h WHERE p.sku = h.sku
+        UPDATE products p
+        SET on_hand = l.on_hand, received = l.received, reserved = l.reserved + h.quantity, updated_at = now()
+        FROM held h JOIN locked l USING (sku) WHERE p.sku = h.sku
     )
     SELECT o.status, v.refusal, v.sku FROM opened o LEFT JOIN verdict v ON true
 """)

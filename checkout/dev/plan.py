@@ -90,6 +90,7 @@ class Plan:
             "CHECKOUT_API_KEYS": ",".join(keys),
             "CHECKOUT_ID_SECRET": self.secrets.id_secret,
             "CHECKOUT_STRIPE_WEBHOOK_SECRET": self.secrets.webhook_secret,
+            "CHECKOUT_TEMPORAL_UI_URL": self.temporal_ui_url,
         }
         return self._program("api", self.ports.api, "/readyz", settings)
 

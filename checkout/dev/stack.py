@@ -12,7 +12,8 @@ from typing import Any
 
 from sqlalchemy import text
 
-from checkout.config import DatabaseSettings
+from checkout.cli.schedule import schedule_reconciliation
+from checkout.config import DatabaseSettings, ReconcileSettings, load
 from checkout.db.catalogue import import_catalogue
 from checkout.db.migrate import migrate
 from checkout.db.session import create_engine
@@ -25,6 +26,7 @@ from checkout.dev.postgres import EmbeddedPostgres
 from checkout.dev.secrets import DevSecrets
 from checkout.dev.supervisor import Supervisor
 from checkout.dev.temporal import DevTemporal
+from checkout.temporal import connect
 
 _DATABASE = "checkout"
 _NAMESPACE = "default"
@@ -75,6 +77,7 @@ class Stack:
         """
         await _together(self._start_postgres(), self._supervisor.start(self._temporal.program()))
         await self._fill_database()
+        await schedule_reconciliation(await connect(self._temporal.settings), load(ReconcileSettings))
         plan = self._plan()
         await _together(self._supervisor.start(plan.sandbox()), self._supervisor.start(plan.worker()))
         await self._supervisor.start(plan.api())

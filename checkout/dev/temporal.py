@@ -11,6 +11,7 @@ from checkout.config import TemporalSettings
 from checkout.dev.errors import StackError
 from checkout.dev.ports import HOST
 from checkout.dev.process import Program, listens, python_path
+from checkout.domain.errors import TemporalUnavailable
 from checkout.temporal import SEARCH_ATTRIBUTES, connect
 
 #: The defaults poll 20 times a second, and every workflow task waits for a poll.
@@ -84,7 +85,7 @@ class DevTemporal:
             answer = await client.operator_service.list_search_attributes(
                 ListSearchAttributesRequest(namespace=self.namespace)
             )
-        except (RPCError, RuntimeError):
+        except (RPCError, TemporalUnavailable):
             return False
         return all(key.name in answer.custom_attributes for key in SEARCH_ATTRIBUTES)
 

@@ -3,6 +3,7 @@
     CheckoutError
     ├── ConfigurationError       a setting is missing or malformed; the process does not start
     ├── InvalidCatalogue         a catalogue file has a bad row; nothing was imported
+    ├── TemporalUnavailable      Temporal cannot be reached
     ├── TooLate                  a step came after its checkout had been undone; it did nothing
     ├── InvariantBroken          the tables say what they never should: a bug, for a person
     ├── Contradicted             what a person says of a payment is not what the provider says
@@ -28,6 +29,10 @@ class ConfigurationError(CheckoutError):
 
 class InvalidCatalogue(CheckoutError):
     """A catalogue file cannot be imported. The text names the line and what is wrong with it."""
+
+
+class TemporalUnavailable(CheckoutError):
+    """Temporal cannot be reached. The text names where it should be."""
 
 
 class TooLate(CheckoutError):

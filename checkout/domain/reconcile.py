@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
+#: The workflow's type, as those start it who may not import it.
+RECONCILE_WORKFLOW: Final = "ReconcileWorkflow"
 #: How many mismatches a report lists; the rest is counted.
 MAX_LISTED: Final = 100
 
@@ -94,8 +96,8 @@ class ComparedPage:
 class ReconcileReport:
     """What was compared (``checked``: what -> how many rows) and what was found.
 
-    ``mismatches`` are `MAX_LISTED` at most. The look goes back to ``since`` for what has ended; what is open is compared
-    whatever its age.
+    ``mismatches`` are `MAX_LISTED` at most. The look goes back to ``since`` for what has ended, and
+    further for what is open.
     """
 
     since: str
@@ -127,7 +129,7 @@ class ReconcileRequest:
     """The input of `ReconcileWorkflow`. The last three are for a run that goes on where a long one was continued."""
 
     window_hours: float = 48
-    grace_seconds: float = 10
+    grace_seconds: float = 5
     report: ReconcileReport | None = None
     stage: int = 0
     cursor: str | None = None

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -118,10 +119,12 @@ class StripeGateway:
         """Every intent of ours of that time, newest first; each call fetches a page with the charges in it."""
         created = {"gte": created_from, "lte": created_to}
         with translated():
-            pages = self._pages(_INTENTS, _LEDGER_PAGE, created=created, expand=["data.latest_charge"])
-            async for page in pages:
-                for intent in filter(_is_payment, page):
-                    yield read_entry(intent)
+            async with aclosing(
+                self._pages(_INTENTS, _LEDGER_PAGE, created=created, expand=["data.latest_charge"])
+            ) as pages:
+                async for page in pages:
+                    for intent in filter(_is_payment, page):
+                        yield read_entry(intent)
 
     async def entry(self, provider_reference: str) -> LedgerEntry | None:
         """The one intent as the books have it now; None if there is no such intent of ours."""

@@ -10,7 +10,7 @@ import pytest
 from checkout.config import PaymentSettings
 from checkout.domain.errors import OutcomeUnknown, ProviderRefusedCall
 from checkout.domain.states import PaymentStatus, RefundStatus
-from checkout.payments.gateway import PaymentGateway
+from checkout.payments.gateway import LedgerEntry, PaymentGateway
 from checkout.payments.stripe import StripeGateway
 from tests.attempts import attempt
 from tests.sandbox_server import SandboxServer, sandbox_server
@@ -166,3 +166,84 @@ class TestEveryGateway:
     async def test_a_key_that_the_provider_may_have_forgotten_is_not_sent(self, gateway: PaymentGateway) -> None:
         with pytest.raises(OutcomeUnknown, match="forgotten"):
             await gateway.charge(attempt(started_at=int(time.time()) - 90_000))
+
+
+class TestTheLedgerOfEveryGateway:
+    async def test_it_shows_what_was_taken_and_what_of_it_was_given_back(self, gateway: PaymentGateway) -> None:
+        kept, returned, declined = attempt(), attempt(), attempt("pm_card_visa_chargeDeclined")
+        charges = [await gateway.charge(one) for one in (kept, returned, declined)]
+        await gateway.refund(returned, charges[1].provider_reference, 2580)
+        found = {entry.checkout_id: entry for entry in await ledger(gateway)}
+        mine = [found[one.checkout_id] for one in (kept, returned, declined)]
+        assert [(entry.captured_minor, entry.refunded_minor) for entry in mine] == [(2580, 0), (2580, 2580), (0, 0)]
+        assert [entry.held_minor for entry in mine] == [2580, 0, 0]
+        assert [entry.status for entry in mine] == [
+            PaymentStatus.CAPTURED,
+            PaymentStatus.CAPTURED,
+            PaymentStatus.DECLINED,
+        ]
+        assert [entry.provider_reference for entry in mine] == [charge.provider_reference for charge in charges]
+        assert {(entry.attempt, entry.currency) for entry in mine} == {(1, "EUR")}
+
+    async def test_one_entry_is_read_by_its_reference(self, gateway: PaymentGateway) -> None:
+        charge = await gateway.charge(attempt("pm_card_authenticationRequired"))
+        entry = await gateway.entry(charge.provider_reference)
+        assert entry is not None
+        assert (entry.status, entry.held_minor, entry.may_still_capture) == (PaymentStatus.REQUIRES_ACTION, 0, True)
+        assert await gateway.entry("pi_there_is_no_such_intent") is None
+
+    async def test_it_shows_no_fences(self, gateway: PaymentGateway) -> None:
+        one = attempt()
+        assert await gateway.void(one) is None
+        assert one.checkout_id not in {entry.checkout_id for entry in await ledger(gateway)}
+
+    async def test_it_keeps_to_the_time_asked_for(self, gateway: PaymentGateway) -> None:
+        charge = await gateway.charge(attempt())
+        entry = await gateway.entry(charge.provider_reference)
+        assert entry is not None
+        exactly = [one.provider_reference async for one in gateway.ledger(entry.created, entry.created)]
+        before = [one.provider_reference async for one in gateway.ledger(entry.created - 60, entry.created - 1)]
+        assert entry.provider_reference in exactly
+        assert entry.provider_reference not in before
+
+    async def test_amounts_are_the_currencys_own_units(self, gateway: PaymentGateway) -> None:
+        one = attempt(currency="ISK", amount_minor=700)
+        charge = await gateway.charge(one)
+        await gateway.refund(one, charge.provider_reference, 700)
+        entry = await gateway.entry(charge.provider_reference)
+        assert entry is not None
+        assert (entry.captured_minor, entry.refunded_minor, entry.currency) == (700, 700, "ISK")
+
+
+async def test_a_ledger_of_many_pages_is_read_whole_and_newest_first(sandbox: SandboxServer) -> None:
+    gateway = StripeGateway(sandbox.payment_settings())
+    mine = [attempt() for _ in range(120)]
+    for one in mine:
+        await gateway.charge(one)
+    entries = await ledger(gateway)
+    assert {one.checkout_id for one in mine} <= {entry.checkout_id for entry in entries}
+    assert len({entry.provider_reference for entry in entries}) == len(entries)
+    assert [entry.created for entry in entries] == sorted((entry.created for entry in entries), reverse=True)
+    await gateway.close()
+
+
+@pytest.mark.parametrize("again", [False, True])
+async def test_the_customer_comes_back_to_the_shop_after_authenticating(sandbox: SandboxServer, again: bool) -> None:
+    settings = sandbox.payment_settings().model_copy(update={"payment_return_url": "https://shop.example/paid?x=1"})
+    gateway = StripeGateway(settings)
+    one = attempt("pm_card_visa_chargeDeclined" if again else "pm_card_authenticationRequired")
+    charge = await gateway.charge(one)
+    if again:
+        key, reference = f"{one.checkout_id}-2", charge.provider_reference
+        one = replace(one, number=2, idempotency_key=key, provider_reference=reference)
+        one = replace(one, payment_method="pm_card_authenticationRequired")
+        charge = await gateway.charge(one)
+    assert await gateway.charge(one) == charge
+    approved = await sandbox.http.post(f"{charge.next_action_url}/approve")
+    assert (approved.status_code, approved.headers["location"]) == (303, "https://shop.example/paid?x=1")
+    await gateway.close()
+
+
+async def ledger(gateway: PaymentGateway) -> list[LedgerEntry]:
+    """What was made in the last minutes."""
+    return [entry async for entry in gateway.ledger(int(time.time()) - 300, int(time.time()) + 300)]

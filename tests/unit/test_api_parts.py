@@ -7,7 +7,7 @@ from api.cards import looks_like_a_card_number
 from api.headers import entity_tag, none_match, preferred_wait_seconds
 from api.idempotency import derive_checkout_id, fingerprint, is_checkout_id
 from api.narration import MAX_SUMMARY_CHARACTERS, static_details, static_summary
-from api.schemas import validate_checkout
+from api.schemas import CheckoutBody, validate
 from api.temporal_calls import answered_within, as_problem
 from checkout.domain.requests import CheckoutRequest, Patience
 
@@ -21,7 +21,7 @@ def request(**changes: object) -> CheckoutRequest:
         "lines": [{"sku": "MUG", "quantity": 2}],
         "payment_method": "pm_card_visa",
     }
-    return validate_checkout(cart | changes).to_request("chk_1", "2026-01-01T00:00:00.000+00:00", Patience())
+    return validate(CheckoutBody, cart | changes).to_request("chk_1", "2026-01-01T00:00:00.000+00:00", Patience())
 
 
 @pytest.mark.parametrize(

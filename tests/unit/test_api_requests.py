@@ -285,7 +285,7 @@ async def test_a_bug_is_a_problem_that_gives_nothing_away(
     def broken(*_: object) -> None:
         raise ZeroDivisionError("secret")
 
-    monkeypatch.setattr("api.checkouts.validate_checkout", broken)
+    monkeypatch.setattr("api.checkouts.validate", broken)
     answer = await post(client, GOOD)
     assert (answer.status_code, answer.json()["code"]) == (500, "internal_error")
     assert "secret" not in answer.text

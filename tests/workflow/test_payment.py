@@ -211,7 +211,7 @@ async def test_support_retries_once_however_often_it_presses(shop: Shop, method:
     order = RetryPayment("support:desk", "the customer calls", method)
     presses = [handle.execute_update(CheckoutWorkflow.retry_payment, order) for _ in range(3)]
     answers = await asyncio.gather(*presses, return_exceptions=True)
-    assert any(isinstance(answer, CheckoutView) for answer in answers), [repr(a.__cause__ or a) for a in answers]
+    assert any(isinstance(answer, CheckoutView) for answer in answers), answers
     view = await handle.result()
     assert view.status == CheckoutStatus.CONFIRMED
     assert [attempt.payment_method for attempt in shop.gateway.charged if attempt.number > 1] == [

@@ -46,6 +46,7 @@ CREATE TABLE checkouts (
 );
 
 CREATE INDEX checkouts_under_way ON checkouts (updated_at) WHERE status NOT IN ('confirmed', 'rejected', 'cancelled');
+CREATE INDEX checkouts_by_change ON checkouts (updated_at, checkout_id);
 
 CREATE TABLE reservations (
     checkout_id  text NOT NULL REFERENCES checkouts,
@@ -59,6 +60,7 @@ CREATE TABLE reservations (
     PRIMARY KEY (checkout_id, sku)
 );
 CREATE INDEX reservations_held_by_sku ON reservations (sku) INCLUDE (quantity) WHERE status = 'held';
+CREATE INDEX reservations_committed_by_sku ON reservations (sku) INCLUDE (quantity) WHERE status = 'committed';
 
 CREATE TABLE orders (
     order_number text PRIMARY KEY CHECK (order_number ~ '^[0-9A-HJKMNP-TV-Z]{4}-[0-9A-HJKMNP-TV-Z]{4}$'),
@@ -112,6 +114,7 @@ CREATE TABLE payments (
 CREATE UNIQUE INDEX one_live_payment_per_checkout ON payments (checkout_id)
     WHERE status IN ('processing', 'requires_action', 'pending', 'captured', 'unknown', 'refunding');
 CREATE INDEX payments_by_reference ON payments (provider_reference);
+CREATE INDEX payments_captured ON payments (created_at) WHERE status = 'captured';
 
 CREATE TABLE refunds (
     checkout_id        text NOT NULL,
@@ -140,6 +143,7 @@ CREATE TABLE payment_events (
     received_at        timestamptz NOT NULL DEFAULT now()
 );
 CREATE INDEX payment_events_by_checkout ON payment_events (checkout_id);
+CREATE INDEX payment_events_unmatched ON payment_events (received_at) WHERE status = 'unmatched';
 
 CREATE TABLE audit_log (
     id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

@@ -1,0 +1,74 @@
+"""Updates of a running checkout: sent under an id, waited for in bounds, and refused in words that help."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from temporalio.client import WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError
+from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError
+
+from api.errors import WORKER_UNAVAILABLE, Kind, Problem
+from api.snapshots import CheckoutHandle, Snapshot
+from api.temporal_calls import answered_within, is_unknown_workflow
+
+#: Temporal's own word for: the workflow took the update, and closed without answering it.
+_CLOSED_MEANWHILE: Final = "AcceptedUpdateCompletedWorkflow"
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """The problem that stands for one type of the workflow's errors; ``cites`` adds what the workflow says of it."""
+
+    kind: Kind
+    detail: str
+    cites: bool = False
+
+    def problem(self, error: ApplicationError) -> Problem:
+        """The problem for this very error."""
+        return Problem(self.kind, f"{self.detail} ({error.message}.)" if self.cites else self.detail)
+
+
+@dataclass(frozen=True)
+class Command:
+    """One update: which, with what, under what id, for how long, and what each of its errors means."""
+
+    update: Any
+    argument: Any
+    update_id: str
+    seconds: float
+    refusals: Mapping[str, Refusal]
+
+
+async def send(command: Command, handle: CheckoutHandle) -> Snapshot | None:
+    """The view after the update, or None when the workflow closed before it could answer: the result tells then.
+
+    Raises:
+        Problem: what the refusals say; 503 when nobody answers in time, or Temporal is away.
+    """
+    try:
+        async with answered_within(command.seconds):
+            return await _execute(command, handle)
+    except WorkflowUpdateRPCTimeoutOrCancelledError as error:
+        raise Problem(
+            WORKER_UNAVAILABLE,
+            "Nobody has answered this yet; it may still take effect. Asking again is safe: nothing is done twice.",
+        ) from error
+
+
+async def _execute(command: Command, handle: CheckoutHandle) -> Snapshot | None:
+    try:
+        return Snapshot(await handle.execute_update(command.update, command.argument, id=command.update_id))
+    except WorkflowUpdateFailedError as error:
+        cause = error.cause
+        if not isinstance(cause, ApplicationError):
+            raise
+        refusal = command.refusals.get(cause.type or "")
+        if refusal:
+            raise refusal.problem(cause) from error
+        if cause.type != _CLOSED_MEANWHILE:
+            raise
+    except RPCError as error:
+        if not is_unknown_workflow(error):
+            raise
+    return None

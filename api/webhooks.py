@@ -1,0 +1,79 @@
+"""The provider's notifications: taken when they are genuine, answered when they are safe with Temporal."""
+
+from datetime import timedelta
+from typing import Final
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse
+from temporalio.client import Client
+from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.exceptions import WorkflowAlreadyStartedError
+
+from api.bodies import read_bytes
+from api.errors import Problem
+from api.metrics import Metrics
+from api.stripe_events import read_event, verify
+from api.support_pages import webhook_page
+from api.temporal_calls import CALL_SECONDS, answered_within
+from checkout.config import ApiSettings
+from checkout.domain.requests import PaymentEvent
+from checkout.temporal import TASK_QUEUE
+from workflows.payment_event import PaymentEventWorkflow
+
+#: Events carry whole objects, with all that is expanded in them; Stripe names no limit.
+MAX_EVENT_BYTES: Final = 1024 * 1024
+
+
+class WebhookRoutes:
+    """The handler, with what it needs."""
+
+    def __init__(self, settings: ApiSettings, client: Client, metrics: Metrics) -> None:
+        self._secrets = settings.webhook_secrets
+        self._client = client
+        self._metrics = metrics
+
+    def router(self) -> APIRouter:
+        """The routes that the provider calls."""
+        router = APIRouter()
+        router.add_api_route("/v1/webhooks/stripe", self.receive, methods=["POST"], **webhook_page())
+        return router
+
+    async def receive(self, request: Request) -> Response:
+        """Take an event. With a 2xx it is never lost; with anything else, the provider sends it again."""
+        try:
+            outcome = await self._receive(request)
+        except Problem as problem:
+            self._metrics.webhook(problem.kind.code)
+            raise
+        self._metrics.webhook(outcome)
+        return JSONResponse({"status": outcome})
+
+    async def _receive(self, request: Request) -> str:
+        raw = await read_bytes(request, MAX_EVENT_BYTES)
+        verify(raw, _only(request.headers.getlist("stripe-signature")), self._secrets)
+        event = read_event(raw)
+        return await self._take(event) if event else "ignored"
+
+    async def _take(self, event: PaymentEvent) -> str:
+        try:
+            async with answered_within(CALL_SECONDS):
+                await self._start(event)
+        except WorkflowAlreadyStartedError:
+            return "duplicate"
+        return "accepted"
+
+    async def _start(self, event: PaymentEvent) -> None:
+        await self._client.start_workflow(
+            PaymentEventWorkflow.run,
+            event,
+            id=event.event_id,
+            task_queue=TASK_QUEUE,
+            id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+            id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
+            static_summary=f"{event.type} of {event.provider_reference}, checkout {event.checkout_id or 'not named'}",
+            rpc_timeout=timedelta(seconds=CALL_SECONDS),
+        )
+
+
+def _only(values: list[str]) -> str | None:
+    return values[0] if len(values) == 1 else None

@@ -1,0 +1,120 @@
+"""Calls the support routes, and turns every refusal into words."""
+
+import re
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+from urllib.parse import quote
+
+import httpx
+
+from checkout.dev.plan import Ports
+from checkout.dev.ports import HOST
+from checkout.dev.secrets import DevSecrets
+from checkout.domain.errors import CheckoutError, ConfigurationError
+
+#: The data directory that `checkout dev` makes, unless it is told otherwise.
+DEV_DIRECTORY: Final = Path(".checkout")
+DEFAULT_URL: Final = f"http://{HOST}:{Ports().api}"
+#: Above what the API allows any action.
+_TIMEOUT_SECONDS: Final = 40.0
+_PLACE: Final = "/v1/support/checkouts"
+
+
+class Refused(CheckoutError):
+    """The API says no, or cannot be reached. The text tells what it said."""
+
+
+class SupportClient:
+    """The support routes of one API, under one key."""
+
+    def __init__(self, url: str, key: str) -> None:
+        self._url = url
+        self._client = httpx.Client(base_url=url, headers={"Authorization": f"Bearer {key}"}, timeout=_TIMEOUT_SECONDS)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._client.close()
+
+    def find(self, filters: Mapping[str, str]) -> dict[str, Any]:
+        """A page of checkouts.
+
+        Raises:
+            Refused: the API says no, or cannot be reached.
+        """
+        return self._call("GET", _PLACE, params=filters)
+
+    def look_up(self, checkout_id: str) -> dict[str, Any]:
+        """A checkout with its timeline; raises as `find` does."""
+        return self._call("GET", _of(checkout_id))
+
+    def act(
+        self, checkout_id: str, action: str, body: Mapping[str, str], idempotency_key: str | None = None
+    ) -> dict[str, Any]:
+        """The view after an action; raises as `find` does."""
+        headers = {"Idempotency-Key": idempotency_key or str(uuid.uuid4())}
+        return self._call("POST", f"{_of(checkout_id)}/{action}", json=body, headers=headers)
+
+    def _call(self, method: str, path: str, **content: Any) -> dict[str, Any]:
+        try:
+            answer = self._client.request(method, path, **content)
+        except httpx.TimeoutException as error:
+            raise Refused(f"the API at {self._url} did not answer in time: the action may still take effect") from error
+        except httpx.HTTPError as error:
+            raise Refused(f"the API at {self._url} cannot be reached: {error}; is it running?") from error
+        if not answer.is_success:
+            raise Refused(_in_words(answer))
+        return _object(answer)
+
+
+def open_client(url: str | None, key: str | None) -> SupportClient:
+    """A client of the API at the URL, or of the developer's stack whose data is here.
+
+    Raises:
+        ConfigurationError: there is no key, or the URL or the key is malformed.
+        StackError: the developer's stack is damaged.
+    """
+    if key is None:
+        # The developer's key goes to the developer's API, and to no other.
+        key = _developers_key() if url is None else None
+    if key is None:
+        raise ConfigurationError("CHECKOUT_SUPPORT_KEY is not set (a key of the scope support; or give --key)")
+    if not re.fullmatch(r"[!-~]+", key):
+        raise ConfigurationError("CHECKOUT_SUPPORT_KEY is malformed: a key has printable characters alone, no spaces")
+    if not re.fullmatch(r"https?://[^\s/?#]+", (url or DEFAULT_URL).rstrip("/")):
+        raise ConfigurationError("CHECKOUT_API_URL is malformed: write it as a URL without a path")
+    return SupportClient((url or DEFAULT_URL).rstrip("/"), key)
+
+
+def _developers_key() -> str | None:
+    secrets = DEV_DIRECTORY / "secrets.json"
+    return DevSecrets.load_or_make(secrets).support_key if secrets.is_file() else None
+
+
+def _of(checkout_id: str) -> str:
+    return f"{_PLACE}/{quote(checkout_id, safe='')}"
+
+
+def _in_words(answer: httpx.Response) -> str:
+    """What a problem says, field by field."""
+    problem = _object(answer)
+    lines = [f"{problem.get('title', 'an error')} ({answer.status_code} {problem.get('code', '-')})"]
+    lines.append(str(problem.get("detail", "")))
+    lines += [f"{error['field']}: {error['message']}" for error in problem.get("errors") or ()]
+    return "\n".join(line for line in lines if line)
+
+
+def _object(answer: httpx.Response) -> dict[str, Any]:
+    try:
+        value = answer.json()
+    except ValueError as error:
+        raise Refused(f"{answer.url} answers {answer.status_code} and no JSON: is that the checkout's API?") from error
+    if not isinstance(value, dict):
+        raise Refused(f"{answer.url} answers {answer.status_code} and no JSON object: is that the checkout's API?")
+    return value

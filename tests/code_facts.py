@@ -1,0 +1,121 @@
+"""What documents and deployment files talk about, as the code itself has it: settings, commands, targets."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import typer
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings
+
+from api.errors import KINDS
+from checkout.cli.main import app
+from checkout.config import (
+    ApiSettings,
+    DatabaseSettings,
+    PaymentSettings,
+    ReconcileSettings,
+    SandboxSettings,
+    TemporalSettings,
+    WorkerSettings,
+)
+from checkout.domain.states import TRANSITIONS
+
+ROOT = Path(__file__).parent.parent
+
+#: Each of our processes with the groups of settings that it loads.
+PROCESSES: dict[str, tuple[type[BaseSettings], ...]] = {
+    "api": (ApiSettings, TemporalSettings),
+    "worker": (TemporalSettings, DatabaseSettings, PaymentSettings, WorkerSettings),
+    "migrate": (DatabaseSettings, TemporalSettings, ReconcileSettings),
+    "reconcile": (TemporalSettings, ReconcileSettings),
+    "catalogue": (DatabaseSettings,),
+    "sandbox": (SandboxSettings,),
+}
+
+
+def settings_of(*groups: type[BaseSettings]) -> dict[str, FieldInfo]:
+    """Environment variable -> the field that it sets."""
+    return {
+        f"{group.model_config['env_prefix']}{name}".upper(): field
+        for group in groups
+        for name, field in group.model_fields.items()
+    }
+
+
+def all_settings() -> dict[str, FieldInfo]:
+    """Every variable that any of our processes reads."""
+    return settings_of(*{group: None for groups in PROCESSES.values() for group in groups})
+
+
+def commands() -> set[str]:
+    """Every command of ``checkout``, such as ``catalog import``."""
+    return set(_below(typer.main.get_command(app), ""))
+
+
+def _below(command: Any, path: str) -> list[str]:
+    if not hasattr(command, "commands"):
+        return [path]
+    return [leaf for name, child in command.commands.items() for leaf in _below(child, f"{path} {name}".strip())]
+
+
+def make_targets() -> set[str]:
+    """Every target of the Makefile that is meant for people."""
+    return set(re.findall(r"^([a-z]+):.*##", (ROOT / "Makefile").read_text(), re.MULTILINE))
+
+
+def settings_table() -> str:
+    """The settings as the table of docs/operations.md."""
+    users: dict[str, list[str]] = {}
+    for process, groups in PROCESSES.items():
+        for variable in settings_of(*groups):
+            users.setdefault(variable, []).append("catalog import" if process == "catalogue" else process)
+    rows = ["| variable | what it is | when not set | read by |", "|---|---|---|---|"]
+    for variable, field in sorted(all_settings().items()):
+        rows.append(f"| `{variable}` | {field.description} | {_default(field)} | {', '.join(users[variable])} |")
+    return "\n".join(rows)
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "**refused**"
+    if field.default is None:
+        return "none"
+    return f"`{str(field.default).lower() if isinstance(field.default, bool) else field.default}`"
+
+
+def diagram(table: str) -> str:
+    """The states of a table's rows and their transitions, as the Mermaid diagram of docs/states.md."""
+    pairs = TRANSITIONS[table]
+    final = {after for _, after in pairs} - {before for before, _ in pairs}
+    lines = [f"    {before or '[*]'} --> {after}" for before, after in sorted(pairs)]
+    return "\n".join(["stateDiagram-v2", *lines, *(f"    {state} --> [*]" for state in sorted(final))])
+
+
+def problem_table() -> str:
+    """The problem codes as the table of docs/api.md."""
+    rows = ["| code | status | when | `Retry-After` |", "|---|---|---|---|"]
+    for kind in sorted(KINDS.values(), key=lambda kind: (kind.status, kind.code)):
+        retry = f"{kind.retry_after_seconds} s" if kind.retry_after_seconds else ""
+        rows.append(f"| `{kind.code}` | {kind.status} | {kind.title} | {retry} |")
+    return "\n".join(rows)
+
+
+def blocks() -> dict[str, str]:
+    """What stands in the documents between ``<!-- NAME -->`` and ``<!-- /NAME -->``, and is made from the code."""
+    diagrams = {f"states of {table}": f"```mermaid\n{diagram(table)}\n```" for table in TRANSITIONS}
+    return {"settings": settings_table(), "problem codes": problem_table(), **diagrams}
+
+
+def with_blocks(text: str) -> str:
+    """A document's text with its blocks made anew."""
+    for name, block in blocks().items():
+        fence = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
+        text = fence.sub(lambda match, block=block: f"{match[1]}{block}\n{match[2]}", text)  # type: ignore[misc]
+    return text
+
+
+if __name__ == "__main__":
+    # For whoever changed a setting, a state or a problem: `python -m tests.code_facts` brings the documents up to date.
+    for document in (ROOT / "docs").rglob("*.md"):
+        document.write_text(with_blocks(document.read_text()))

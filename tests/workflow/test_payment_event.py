@@ -1,0 +1,128 @@
+"""The story of a notification: whatever it says and whenever it comes, the provider's books decide."""
+
+import time
+import uuid
+from collections.abc import AsyncIterator
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio.client import Client
+from temporalio.common import WorkflowIDReusePolicy
+from temporalio.exceptions import WorkflowAlreadyStartedError
+
+from checkout.domain.requests import Cancel, PaymentEvent
+from checkout.domain.states import CheckoutStatus
+from checkout.temporal import TASK_QUEUE
+from tests.attempts import until
+from tests.conftest import Stock
+from tests.integration.reconciled_shop import Handle, Shop, open_shop
+from tests.invariants import violations
+from tests.sandbox_server import SandboxServer
+from workflows.checkout import CheckoutWorkflow
+from workflows.payment_event import PaymentEventWorkflow
+
+
+@pytest.fixture
+async def shop(
+    temporal_client: Client, engine: AsyncEngine, stock: Stock, sandbox: SandboxServer
+) -> AsyncIterator[Shop]:
+    await stock({"MUG": (1290, "EUR", 7)})
+    async with open_shop(temporal_client, engine, sandbox) as shop:
+        yield shop
+    assert await violations(engine) == []
+
+
+async def tell(shop: Shop, reference: str, checkout_id: str | None = None, event_id: str | None = None) -> str:
+    """Have the provider's news of an intent passed on; what came of it."""
+    event = PaymentEvent(
+        event_id or f"evt_{uuid.uuid4().hex}", "payment_intent.succeeded", reference, checkout_id, int(time.time())
+    )
+    return await shop.client.execute_workflow(
+        PaymentEventWorkflow.run,
+        event,
+        id=event.event_id,
+        task_queue=TASK_QUEUE,
+        id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+    )
+
+
+async def cancelled(shop: Shop) -> Handle:
+    handle = await shop.start("pm_card_authenticationRequired")
+    await shop.wait_for("SELECT status FROM checkouts", lambda status: status == "awaiting_payment")
+    await handle.execute_update(CheckoutWorkflow.cancel, Cancel())
+    assert (await handle.result()).status == CheckoutStatus.CANCELLED
+    return handle
+
+
+async def test_a_checkout_under_way_is_told(shop: Shop) -> None:
+    handle = await shop.start("pm_card_authenticationRequired")
+    await shop.wait_for("SELECT status FROM checkouts", lambda status: status == "awaiting_payment")
+    intent = await shop.value("SELECT provider_reference FROM payments")
+    assert await tell(shop, intent, event_id="evt_1") == "applied"
+    timeline = await until(
+        lambda: handle.query(CheckoutWorkflow.timeline), lambda entries: any(one.reason == "evt_1" for one in entries)
+    )
+    assert [one.actor for one in timeline if one.kind == "event"] == ["provider"]
+    await shop.sandbox.http.post(f"/sandbox/authenticate/{intent}/approve")
+    assert await tell(shop, intent) == "applied"
+    assert (await handle.result()).status == CheckoutStatus.CONFIRMED
+
+
+async def test_an_event_without_our_metadata_finds_its_checkout_by_the_intent(shop: Shop) -> None:
+    await (await shop.start()).result()
+    assert await tell(shop, await shop.value("SELECT provider_reference FROM payments")) == "nothing_held"
+    assert await shop.value("SELECT status FROM payment_events") == "applied"
+
+
+async def test_an_event_of_nobody_stays_in_the_inbox(shop: Shop) -> None:
+    assert await tell(shop, "pi_unknown", "chk_unknown") == "unmatched"
+    assert await shop.value("SELECT checkout_id || ' ' || status FROM payment_events") == "chk_unknown unmatched"
+
+
+async def test_a_confirmed_sale_keeps_its_money(shop: Shop) -> None:
+    handle = await shop.start()
+    await handle.result()
+    assert await tell(shop, await shop.value("SELECT provider_reference FROM payments"), handle.id) == "nothing_held"
+    assert await shop.held_minor(handle.id) == 2580
+
+
+async def test_money_that_comes_after_the_end_is_given_back_at_once(shop: Shop) -> None:
+    handle = await cancelled(shop)
+    intent = await shop.charge_beside_the_books(handle.id)
+    assert await tell(shop, intent, handle.id) == "given_back"
+    assert await shop.held_minor(handle.id) == 0
+    assert await tell(shop, intent, handle.id) == "nothing_held"
+    assert len((await shop.sandbox.ledger())["refunds"]) == 1
+    assert (await shop.reconcile()).found == 0
+
+
+async def test_a_checkout_that_temporal_has_forgotten_is_looked_at_all_the_same(shop: Shop) -> None:
+    columns = "checkout_id, status, customer_id, currency, reason"
+    values = "'chk_old', 'cancelled', 'cus_42', 'EUR', 'payment_declined'"
+    await shop.tamper(f"INSERT INTO checkouts ({columns}) VALUES ({values})")
+    intent = await shop.charge_beside_the_books("chk_old")
+    assert await tell(shop, intent, "chk_old") == "given_back"
+    assert await shop.held_minor("chk_old") == 0
+
+
+async def test_a_second_delivery_starts_nothing(shop: Shop) -> None:
+    await tell(shop, "pi_unknown", event_id="evt_1")
+    with pytest.raises(WorkflowAlreadyStartedError):
+        await tell(shop, "pi_unknown", event_id="evt_1")
+
+
+async def test_an_open_checkout_without_a_workflow_is_left_to_reconciliation(shop: Shop) -> None:
+    handle = await shop.start("pm_card_authenticationRequired")
+    await shop.wait_for("SELECT status FROM checkouts", lambda status: status == "awaiting_payment")
+    await handle.terminate()
+    intent = await shop.value("SELECT provider_reference FROM payments")
+    await shop.sandbox.http.post(f"/sandbox/authenticate/{intent}/approve")
+    assert await tell(shop, intent, handle.id) == "not_ended"
+    assert (await shop.reconcile()).repaired == 1
+    assert await shop.held_minor(handle.id) == 0
+
+
+async def test_what_came_of_it_is_told_in_the_ui(shop: Shop) -> None:
+    await tell(shop, "pi_unknown", event_id="evt_1")
+    metadata = await shop.client.get_workflow_handle("evt_1").query("__temporal_workflow_metadata")
+    assert "unmatched" in metadata.current_details

@@ -151,6 +151,8 @@ class CheckoutDesk:
             ),
             static_summary=static_summary(request),
             static_details=static_details(request),
+            # How long a task that a dead worker had taken stays lost. Ours take milliseconds.
+            task_timeout=timedelta(seconds=3),
             rpc_timeout=_CALL_TIMEOUT,
         )
 

@@ -11,7 +11,7 @@ from api.auth import Keyring
 from api.bodies import parse_object, read_bytes, read_json_object, refuse_other_media_types
 from api.desk import CheckoutDesk
 from api.headers import none_match, preferred_wait_seconds
-from api.idempotency import Claim, derive_checkout_id, derive_update_id, fingerprint, read_idempotency_key
+from api.idempotency import Claim, derive_checkout_id, derive_press, fingerprint, read_idempotency_key
 from api.metrics import Metrics
 from api.pages import cancel_page, create_page, get_page, payment_page
 from api.schemas import CancelBody, CheckoutBody, PaymentBody, validate
@@ -75,8 +75,8 @@ class CheckoutRoutes:
         caller = self._keys.admit(request, _SCOPE)
         body = validate(PaymentBody, await read_json_object(request))
         checkout_id = request.path_params["id"]
-        update_id = derive_update_id("payment", caller.name, request, body.payment_method)
-        snapshot = await self._desk.submit_payment(checkout_id, caller.name, body.payment_method, update_id)
+        press = derive_press("payment", caller.name, request)
+        snapshot = await self._desk.submit_payment(checkout_id, caller.name, body.payment_method, press)
         return await self._answer_when_settled(request, snapshot, {"Location": location(checkout_id)})
 
     async def cancel(self, request: Request) -> Response:

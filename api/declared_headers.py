@@ -44,7 +44,7 @@ PRESS_KEY: Final = {
     "in": "header",
     "required": False,
     "description": "1-255 printable ASCII characters. The same request with the same key is done once, and answered "
-    "with the first outcome however often it is sent.",
+    "with the first outcome however often it is sent; another body with the same key is refused.",
     "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[ -~]{1,255}$"},
     "example": "try-2",
 }

@@ -19,7 +19,7 @@ from temporalio.common import (
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from api.errors import IDEMPOTENCY_KEY_REUSED, NO_PAYMENT_AWAITED, NOT_CANCELLABLE, UNKNOWN_CHECKOUT, Problem
-from api.idempotency import Claim
+from api.idempotency import Claim, Press
 from api.narration import static_details, static_summary
 from api.snapshots import CheckoutHandle, Snapshot, describe_checkout, final_view, handle_of, take_snapshot
 from api.temporal_calls import CALL_SECONDS, answered_within
@@ -100,7 +100,7 @@ class CheckoutDesk:
             description = await self._describe_owned(checkout_id, owner)
         snapshot = None
         if description.status == WorkflowExecutionStatus.RUNNING:
-            cancel = Command(CheckoutWorkflow.cancel, Cancel(), CANCEL_UPDATE_ID, CANCEL_SECONDS, TOO_LATE)
+            cancel = Command(CheckoutWorkflow.cancel, Cancel(), Press(CANCEL_UPDATE_ID), CANCEL_SECONDS, TOO_LATE)
             snapshot = await send(cancel, handle)
         if snapshot is None:
             async with answered_within(CALL_SECONDS):
@@ -109,7 +109,7 @@ class CheckoutDesk:
             raise too_late(snapshot.view.status)
         return snapshot
 
-    async def submit_payment(self, checkout_id: str, owner: str, payment_method: str, update_id: str) -> Snapshot:
+    async def submit_payment(self, checkout_id: str, owner: str, payment_method: str, press: Press) -> Snapshot:
         """The customer pays in another way.
 
         Raises:
@@ -120,7 +120,7 @@ class CheckoutDesk:
             await self._describe_owned(checkout_id, owner)
         # Sent to one that has ended, too: Temporal still knows the outcome of an update with this id.
         submit = Command(
-            CheckoutWorkflow.submit_payment, SubmitPayment(payment_method), update_id, SUBMIT_SECONDS, _NOT_YOUR_TURN
+            CheckoutWorkflow.submit_payment, SubmitPayment(payment_method), press, SUBMIT_SECONDS, _NOT_YOUR_TURN
         )
         snapshot = await send(submit, handle)
         if snapshot is None:

@@ -44,18 +44,24 @@ def read_idempotency_key(request: Request) -> str:
     return key
 
 
-def derive_update_id(action: str, caller: str, request: Request, asked: object) -> str:
-    """What names one press of a button to Temporal, which answers a second press with the outcome of the first.
+@dataclass(frozen=True)
+class Press:
+    """One press of a button, by the id under which Temporal does it once; ``is_keyed`` when the client named it."""
 
-    With an `Idempotency-Key` it is the same for the same caller, key and ``asked``; without, no two are the same.
+    update_id: str
+    is_keyed: bool = False
+
+
+def derive_press(action: str, caller: str, request: Request) -> Press:
+    """Which press this is: with an `Idempotency-Key` the same for the same caller and key; without, one of its own.
 
     Raises:
         Problem: 400 when the header is malformed.
     """
     if "idempotency-key" not in request.headers:
-        return f"{action}-{uuid.uuid4()}"
-    named = json.dumps([caller, read_idempotency_key(request), asked], sort_keys=True)
-    return f"{action}-{sha256(named.encode()).hexdigest()}"
+        return Press(f"{action}-{uuid.uuid4()}")
+    named = json.dumps([caller, read_idempotency_key(request)])
+    return Press(f"{action}-{sha256(named.encode()).hexdigest()}", is_keyed=True)
 
 
 def derive_checkout_id(secret: bytes, key_name: str, idempotency_key: str) -> str:

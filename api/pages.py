@@ -65,7 +65,10 @@ def payment_page() -> dict[str, Any]:
                 "It settled within `Prefer: wait`", ("confirmed", "awaiting_payment"), ("Preference-Applied", *headers)
             ),
         },
-        (*KEYED, errors.IDEMPOTENCY_KEY_MALFORMED, *BODY, *refusals, errors.CHECKOUT_FAILED),
+        (
+            *(*KEYED, errors.IDEMPOTENCY_KEY_MALFORMED, *BODY, errors.IDEMPOTENCY_KEY_REUSED),
+            *(*refusals, errors.CHECKOUT_FAILED),
+        ),
         parameters=[PATH_ID, PRESS_KEY, PREFER],
         requestBody=body(PaymentBody, {"another card": {"payment_method": "pm_card_visa"}}, required=True),
     )

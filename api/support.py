@@ -10,7 +10,7 @@ from api.auth import Keyring
 from api.bodies import read_json_object
 from api.cursors import CursorSeal, Place
 from api.errors import INVALID_QUERY, Problem
-from api.idempotency import derive_update_id
+from api.idempotency import derive_press
 from api.schemas import CheckoutAnswer, validate
 from api.snapshots import Snapshot
 from api.support_desk import Dossier, SupportDesk, state_of
@@ -85,24 +85,24 @@ class SupportRoutes:
         actor = self._actor(request)
         body = validate(RetryBody, await read_json_object(request))
         order = RetryPayment(actor, body.reason, body.payment_method)
-        update_id = derive_update_id("retry", actor, request, body.model_dump())
-        return _accepted(await self._desk.retry_payment(request.path_params["id"], order, update_id))
+        press = derive_press("retry", actor, request)
+        return _accepted(await self._desk.retry_payment(request.path_params["id"], order, press))
 
     async def resolve_payment(self, request: Request) -> Response:
         """Say what became of the stuck payment."""
         actor = self._actor(request)
         body = validate(ResolveBody, await read_json_object(request))
         order = ResolvePayment(actor, body.reason, body.outcome == "captured", body.provider_reference)
-        update_id = derive_update_id("resolve", actor, request, body.model_dump())
-        return _accepted(await self._desk.resolve_payment(request.path_params["id"], order, update_id))
+        press = derive_press("resolve", actor, request)
+        return _accepted(await self._desk.resolve_payment(request.path_params["id"], order, press))
 
     async def cancel(self, request: Request) -> Response:
         """Have the checkout undone."""
         actor = self._actor(request)
         body = validate(SupportCancelBody, await read_json_object(request))
         order = Cancel(Reason.CANCELLED_BY_SUPPORT, actor, body.reason)
-        update_id = derive_update_id("cancel", actor, request, body.model_dump())
-        return _accepted(await self._desk.cancel(request.path_params["id"], order, update_id))
+        press = derive_press("cancel", actor, request)
+        return _accepted(await self._desk.cancel(request.path_params["id"], order, press))
 
     def _actor(self, request: Request) -> str:
         return f"support:{self._keys.admit(request, 'support').name}"

@@ -20,6 +20,7 @@ from api import errors
 from api.cursors import Place
 from api.desk import TOO_LATE, too_late
 from api.errors import Kind, Problem
+from api.idempotency import Press
 from api.overview import Overviews
 from api.snapshots import (
     NO_WORKER,
@@ -109,23 +110,23 @@ class SupportDesk:
         path = [quote(part, safe="") for part in (self._client.namespace, "workflows", checkout_id, run_id)]
         return f"{self._ui_url.rstrip('/')}/namespaces/{'/'.join(path)}"
 
-    async def retry_payment(self, checkout_id: str, order: RetryPayment, update_id: str) -> Snapshot:
+    async def retry_payment(self, checkout_id: str, order: RetryPayment, press: Press) -> Snapshot:
         """Have the stuck payment charged again, once it is certain that nothing was charged.
 
         Raises:
             Problem: 409 when it is not stuck, something else is under way, or its outcome stays unknown.
         """
-        return await self._act(checkout_id, CheckoutWorkflow.retry_payment, order, update_id)
+        return await self._act(checkout_id, CheckoutWorkflow.retry_payment, order, press)
 
-    async def resolve_payment(self, checkout_id: str, order: ResolvePayment, update_id: str) -> Snapshot:
+    async def resolve_payment(self, checkout_id: str, order: ResolvePayment, press: Press) -> Snapshot:
         """Have the stuck payment end as a person says.
 
         Raises:
             Problem: 409 as in `retry_payment`, or when the provider says otherwise.
         """
-        return await self._act(checkout_id, CheckoutWorkflow.resolve_payment, order, update_id)
+        return await self._act(checkout_id, CheckoutWorkflow.resolve_payment, order, press)
 
-    async def cancel(self, checkout_id: str, order: Cancel, update_id: str) -> Snapshot:
+    async def cancel(self, checkout_id: str, order: Cancel, press: Press) -> Snapshot:
         """Have the checkout undone, and answer once that is certain to happen.
 
         Raises:
@@ -134,21 +135,19 @@ class SupportDesk:
         async with answered_within(CALL_SECONDS):
             description = await describe_checkout(self._client, checkout_id)
         handle = handle_of(self._client, checkout_id)
-        snapshot = await send(Command(CheckoutWorkflow.cancel, order, update_id, ACTION_SECONDS, TOO_LATE), handle)
+        snapshot = await send(Command(CheckoutWorkflow.cancel, order, press, ACTION_SECONDS, TOO_LATE), handle)
         if snapshot is None:
             snapshot = await self._ending(handle, description, errors.NOT_CANCELLABLE)
         if snapshot.view.status in _WITHOUT_RETURN:
             raise too_late(snapshot.view.status)
         return snapshot
 
-    async def _act(
-        self, checkout_id: str, update: Any, order: RetryPayment | ResolvePayment, update_id: str
-    ) -> Snapshot:
+    async def _act(self, checkout_id: str, update: Any, order: RetryPayment | ResolvePayment, press: Press) -> Snapshot:
         async with answered_within(CALL_SECONDS):
             description = await describe_checkout(self._client, checkout_id)
         handle = handle_of(self._client, checkout_id)
         # Sent to one that has ended, too: Temporal still knows the outcome of an update with this id.
-        snapshot = await send(Command(update, order, update_id, ACTION_SECONDS, _REFUSALS), handle)
+        snapshot = await send(Command(update, order, press, ACTION_SECONDS, _REFUSALS), handle)
         if snapshot is None:
             ended = await self._ending(handle, description, errors.NOT_STUCK)
             raise Problem(errors.NOT_STUCK, f"The checkout is {ended.view.status}; its payment is not stuck.")

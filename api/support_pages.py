@@ -113,14 +113,14 @@ def _action(
     refusals: tuple[Kind, ...],
     examples: tuple[str, ...] = ("processing",),
 ) -> dict[str, Any]:
-    problems = (*KEYED, errors.IDEMPOTENCY_KEY_MALFORMED, *BODY, errors.UNKNOWN_CHECKOUT, *refusals)
+    mistakes = (errors.IDEMPOTENCY_KEY_MALFORMED, *BODY, errors.IDEMPOTENCY_KEY_REUSED, errors.UNKNOWN_CHECKOUT)
     return page(
         operation_id,
         summary,
         description,
         "support",
         {202: view("It is done, or on its way", examples, ("Location", *VIEW_HEADERS))},
-        (*problems, errors.WORKER_UNAVAILABLE),
+        (*KEYED, *mistakes, *refusals, errors.WORKER_UNAVAILABLE),
         parameters=[PATH_ID, PRESS_KEY],
         requestBody=request_body,
     )

@@ -5,7 +5,7 @@ Each process asks for what it needs and for no more: the API knows no database, 
 
 import re
 from pathlib import Path
-from typing import Annotated, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -209,6 +209,24 @@ class ApiSettings(_Settings):
         return Patience(self.payment_stuck_after_seconds, self.provider_timeout_seconds, self.payment_window_seconds)
 
 
+class SupportSettings(_Settings):
+    """Where the support commands find the API, and as whom they speak to it."""
+
+    api_url: Annotated[
+        Annotated[str, AfterValidator(_http_url)] | None, Field(description="where the support commands find the API")
+    ] = None
+    support_key: Annotated[
+        SecretStr | None, Field(description="a key of the scope support; neither set: those of ./.checkout")
+    ] = None
+
+    @field_validator("support_key")
+    @classmethod
+    def _fits_into_a_header(cls, value: SecretStr | None) -> SecretStr | None:
+        if value and not re.fullmatch(r"[!-~]+", value.get_secret_value()):
+            raise ValueError("a key has printable characters alone, and no spaces")
+        return value
+
+
 class SandboxSettings(_Settings):
     """How the sandbox payment provider runs. For development and tests only."""
 
@@ -224,14 +242,15 @@ class SandboxSettings(_Settings):
 _S = TypeVar("_S", bound=_Settings)
 
 
-def load(settings: type[_S]) -> _S:
-    """Read one group of settings from the environment.
+def load(settings: type[_S], **options: str | None) -> _S:
+    """Read one group of settings from the environment; an option that is given counts instead of its variable.
 
     Raises:
         ConfigurationError: one or more are missing or malformed; each is named, none is shown.
     """
     try:
-        return settings()
+        given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
+        return settings(**given)
     except ValidationError as error:
         raise ConfigurationError(
             "\n".join(_explain(settings, e["loc"], e["type"], e["msg"]) for e in error.errors())

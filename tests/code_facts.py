@@ -9,6 +9,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
 
 from api.errors import KINDS
+from api.metrics import Metrics
 from checkout.cli.main import app
 from checkout.config import (
     ApiSettings,
@@ -16,6 +17,7 @@ from checkout.config import (
     PaymentSettings,
     ReconcileSettings,
     SandboxSettings,
+    SupportSettings,
     TemporalSettings,
     WorkerSettings,
 )
@@ -29,9 +31,12 @@ PROCESSES: dict[str, tuple[type[BaseSettings], ...]] = {
     "worker": (TemporalSettings, DatabaseSettings, PaymentSettings, WorkerSettings),
     "migrate": (DatabaseSettings, TemporalSettings, ReconcileSettings),
     "reconcile": (TemporalSettings, ReconcileSettings),
+    "support": (SupportSettings,),
     "catalogue": (DatabaseSettings,),
     "sandbox": (SandboxSettings,),
 }
+#: The same for commands that people run anywhere, and that are no part of a deployment.
+TOOLS: dict[str, tuple[type[BaseSettings], ...]] = {"support": (SupportSettings,)}
 
 
 def settings_of(*groups: type[BaseSettings]) -> dict[str, FieldInfo]:
@@ -45,18 +50,42 @@ def settings_of(*groups: type[BaseSettings]) -> dict[str, FieldInfo]:
 
 def all_settings() -> dict[str, FieldInfo]:
     """Every variable that any of our processes reads."""
-    return settings_of(*{group: None for groups in PROCESSES.values() for group in groups})
+    return settings_of(*{group: None for groups in (PROCESSES | TOOLS).values() for group in groups})
 
 
 def commands() -> set[str]:
     """Every command of ``checkout``, such as ``catalog import``."""
-    return set(_below(typer.main.get_command(app), ""))
+    return set(options())
 
 
-def _below(command: Any, path: str) -> list[str]:
+def options() -> dict[str, set[str]]:
+    """Every command of ``checkout`` with its options, such as ``--json``."""
+    return dict(_below(typer.main.get_command(app), ""))
+
+
+def _below(command: Any, path: str) -> list[tuple[str, set[str]]]:
     if not hasattr(command, "commands"):
-        return [path]
+        return [(path, {name for parameter in command.params for name in parameter.opts if name.startswith("--")})]
     return [leaf for name, child in command.commands.items() for leaf in _below(child, f"{path} {name}".strip())]
+
+
+def metrics() -> set[str]:
+    """The name of every metric of ours that the API shows."""
+    names = re.findall(r"^# TYPE (checkout_\w+) ", Metrics().exposition().decode(), re.MULTILINE)
+    return {name for name in names if not name.endswith("_created")}
+
+
+def handlers() -> set[str]:
+    """Every update, query and signal that a workflow of ours takes."""
+    sources = [path.read_text() for path in (ROOT / "workflows").glob("*.py")]
+    pattern = r"@workflow\.(?:update|query|signal)\n    (?:async )?def (\w+)"
+    return {name for source in sources for name in re.findall(pattern, source)}
+
+
+def workflow_types() -> set[str]:
+    """The type of every workflow of ours."""
+    sources = [path.read_text() for path in (ROOT / "workflows").glob("*.py")]
+    return {name for source in sources for name in re.findall(r"^class (\w+Workflow):", source, re.MULTILINE)}
 
 
 def make_targets() -> set[str]:
@@ -67,7 +96,7 @@ def make_targets() -> set[str]:
 def settings_table() -> str:
     """The settings as the table of docs/operations.md."""
     users: dict[str, list[str]] = {}
-    for process, groups in PROCESSES.items():
+    for process, groups in (PROCESSES | TOOLS).items():
         for variable in settings_of(*groups):
             users.setdefault(variable, []).append("catalog import" if process == "catalogue" else process)
     rows = ["| variable | what it is | when not set | read by |", "|---|---|---|---|"]

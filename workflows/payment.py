@@ -124,7 +124,7 @@ class PaymentStory:
 
     async def _providers_turn(self, charge: ChargePayment) -> PaymentAnswer:
         """The bank takes minutes or days."""
-        pauses_seconds = ever_slower(first=1, growth=1.5, slowest=900)
+        pauses_seconds = ever_slower(first=1, growth=1.5, slowest=3600)
         while True:
             await self._pause(next(pauses_seconds))
             answer = await self._look(charge)
@@ -147,7 +147,7 @@ class PaymentStory:
 
     async def _supports_turn(self, charge: ChargePayment) -> PaymentAnswer:
         """Nobody knows. The provider is asked on with the same key, and support may command."""
-        pauses_seconds = ever_slower(first=5, growth=1.3, slowest=900)
+        pauses_seconds = ever_slower(first=5, growth=1.3, slowest=3600)
         with self.desk:  # Open before anybody can see that the payment is stuck.
             await self._progress.enters(CheckoutStatus.PAYMENT_STUCK, self._saga)
             while True:

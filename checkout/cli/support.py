@@ -15,8 +15,6 @@ Reason = Annotated[str, typer.Option(metavar="TEXT", help="Why, for the audit lo
 Key = Annotated[
     str | None,
     typer.Option(
-        envvar="CHECKOUT_SUPPORT_KEY",
-        show_envvar=False,
         metavar="KEY",
         help="A key of the scope support.  [env: CHECKOUT_SUPPORT_KEY; default: that of ./.checkout]",
     ),
@@ -24,8 +22,6 @@ Key = Annotated[
 Url = Annotated[
     str | None,
     typer.Option(
-        envvar="CHECKOUT_API_URL",
-        show_envvar=False,
         metavar="URL",
         help="Where the API is.  [env: CHECKOUT_API_URL; default: http://127.0.0.1:8000]",
     ),

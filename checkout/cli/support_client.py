@@ -1,6 +1,5 @@
 """Calls the support routes, and turns every refusal into words."""
 
-import re
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +9,7 @@ from urllib.parse import quote
 
 import httpx
 
+from checkout.config import SupportSettings, load
 from checkout.dev.plan import Ports
 from checkout.dev.ports import HOST
 from checkout.dev.secrets import DevSecrets
@@ -74,22 +74,20 @@ class SupportClient:
 
 
 def open_client(url: str | None, key: str | None) -> SupportClient:
-    """A client of the API at the URL, or of the developer's stack whose data is here.
+    """A client as the options say, or else the environment, or else for the developer's stack whose data is here.
 
     Raises:
         ConfigurationError: there is no key, or the URL or the key is malformed.
         StackError: the developer's stack is damaged.
     """
-    if key is None:
-        # The developer's key goes to the developer's API, and to no other.
-        key = _developers_key() if url is None else None
-    if key is None:
+    settings = load(SupportSettings, api_url=url, support_key=key)
+    if settings.support_key:
+        return SupportClient(settings.api_url or DEFAULT_URL, settings.support_key.get_secret_value())
+    # The developer's key goes to the developer's API, and to no other.
+    developers = None if settings.api_url else _developers_key()
+    if developers is None:
         raise ConfigurationError("CHECKOUT_SUPPORT_KEY is not set (a key of the scope support; or give --key)")
-    if not re.fullmatch(r"[!-~]+", key):
-        raise ConfigurationError("CHECKOUT_SUPPORT_KEY is malformed: a key has printable characters alone, no spaces")
-    if not re.fullmatch(r"https?://[^\s/?#]+", (url or DEFAULT_URL).rstrip("/")):
-        raise ConfigurationError("CHECKOUT_API_URL is malformed: write it as a URL without a path")
-    return SupportClient((url or DEFAULT_URL).rstrip("/"), key)
+    return SupportClient(DEFAULT_URL, developers)
 
 
 def _developers_key() -> str | None:

@@ -5,8 +5,10 @@ import os
 import re
 import signal
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
+from temporalio.client import Client, WorkflowHandle
 
 from tests.e2e.dev_process import ROLES, DevProcess, checkout_dev, temporary_directory
 from tests.e2e.driver import driving, everything_agrees
@@ -50,3 +52,29 @@ async def test_killed_in_the_middle_of_checkouts_all_of_them_end_right(stack: De
         expected = ["cancelled" if n % len(METHODS) == 1 else "confirmed" for n in range(20)]
         assert [view["status"] for view in views] == expected
         await everything_agrees(stack, driver, views)
+
+
+async def test_a_worker_that_is_asked_to_stop_finishes_what_it_began(stack: DevProcess) -> None:
+    temporal = await Client.connect(stack.info["temporal_address"])
+    async with driving(stack) as driver:
+        await driver.faults(latency_ms=1000)
+        started = await asyncio.gather(*(driver.start("pm_card_visa") for _ in range(5)))
+        handles = [temporal.get_workflow_handle(view["id"]) for view in started]
+        while not all([await _is_charging(handle) for handle in handles]):
+            await asyncio.sleep(0.05)
+        os.kill(_pid(stack, "worker"), signal.SIGTERM)
+        views = await asyncio.gather(*(driver.end(view["id"]) for view in started))
+        await driver.faults(latency_ms=0)
+        await everything_agrees(stack, driver, views)
+    tries = [
+        event.activity_task_started_event_attributes.attempt
+        for handle in handles
+        async for event in handle.fetch_history_events()
+        if event.HasField("activity_task_started_event_attributes")
+    ]
+    assert tries == [1] * 4 * len(views)
+
+
+async def _is_charging(handle: WorkflowHandle[Any, Any]) -> bool:
+    pending = (await handle.describe()).raw_description.pending_activities
+    return any(a.activity_type.name == "charge_payment" and a.HasField("last_started_time") for a in pending)

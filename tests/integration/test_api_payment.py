@@ -82,6 +82,8 @@ async def test_a_double_click_with_one_key_is_one_payment(storefront: Storefront
     assert len(gateway.charged) == 2
     late = await storefront.post(f"{place}/payment", ANOTHER, key="try-2", wait=20)
     assert (late.status_code, late.json()["status"]) == (200, "confirmed")
+    other = await storefront.post(f"{place}/payment", {"payment_method": "pm_card_amex"}, key="try-2")
+    assert problem(other) == (422, "idempotency_key_reused")
 
 
 async def test_without_a_key_the_second_click_is_refused_and_charges_nothing(

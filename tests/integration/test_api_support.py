@@ -131,6 +131,8 @@ async def test_three_presses_at_once_do_one_thing(storefront: Storefront, gatewa
     assert (await ended(storefront, place))["payment"]["attempts"] == 2
     late = await press(storefront, f"{place}/retry-payment", WHY, key="once")
     assert late.status_code == 202
+    other = await press(storefront, f"{place}/retry-payment", {"reason": "another"}, key="once")
+    assert problem(other) == (422, "idempotency_key_reused")
 
 
 async def test_a_capture_that_only_a_person_can_know_confirms_the_order(

@@ -235,7 +235,10 @@ class SandboxSettings(_Settings):
     host: Annotated[str, Field(description="where the sandbox provider listens")] = "127.0.0.1"
     port: Annotated[Port, Field(description="port of the sandbox provider")] = 12111
     ledger: Annotated[Path, Field(description="the file of its ledger")] = Path("sandbox-ledger.sqlite")
-    webhook_url: Annotated[str | None, Field(description="where it sends its events; none: it sends none")] = None
+    webhook_url: Annotated[
+        Annotated[str, AfterValidator(_page_url)] | None,
+        Field(description="where it sends its events; none: it sends none"),
+    ] = None
     webhook_secret: Annotated[SecretStr | None, Field(description="what it signs its events with, whsec_...")] = None
 
 

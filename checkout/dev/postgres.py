@@ -18,7 +18,7 @@ import psycopg
 
 from checkout.dev.errors import StackError
 from checkout.dev.ports import HOST
-from checkout.dev.process import Program, listens
+from checkout.dev.process import Program, end, listens, spawn
 
 SUPERUSER = "checkout"
 _UNPRIVILEGED = "nobody"
@@ -132,7 +132,7 @@ class EmbeddedPostgres:
     async def _initdb(self, directory: Path, password_file: str) -> None:
         sync = () if self._fsync else ("--no-sync",)
         uid, gid = self._account or (None, None)
-        process = await asyncio.create_subprocess_exec(
+        process = await spawn(
             *(str(_binary("initdb")), "-D", str(directory), "-U", SUPERUSER, f"--pwfile={password_file}"),
             *("--auth=scram-sha-256", "--encoding=UTF8", "--locale=C"),
             # The builtin provider knows C.UTF-8 on every system.
@@ -141,12 +141,15 @@ class EmbeddedPostgres:
             cwd="/",
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
-            start_new_session=True,
             user=uid,
             group=gid,
             extra_groups=[] if self._account else None,
         )
-        output, _ = await process.communicate()
+        try:
+            output, _ = await process.communicate()
+        except asyncio.CancelledError:
+            await end(process)
+            raise
         if process.returncode:
             raise StackError(f"PostgreSQL's initdb failed:\n{output.decode(errors='replace').strip()}")
 

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -55,7 +56,7 @@ class Child:
     @classmethod
     async def start(cls, program: Program, sink: Sink) -> "Child":
         """Start the program in a session of its own, so that a Ctrl-C in the terminal reaches only us."""
-        process = await asyncio.create_subprocess_exec(
+        process = await spawn(
             *(sys.executable, "-I", "-S", tether.__file__),
             *(str(int(program.death_signal)), str(os.getpid())),
             "{}:{}".format(*program.account) if program.account else "-",
@@ -64,7 +65,6 @@ class Child:
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
-            start_new_session=True,
         )
         return cls(program, process, sink)
 
@@ -155,6 +155,23 @@ class Child:
 
     def _story(self, what: str) -> str:
         return "\n".join([f"{self.program.role} {what}", *(f"  {line}" for line in self._last_lines)])
+
+
+async def spawn(*command: str, **options: Any) -> asyncio.subprocess.Process:
+    """Start a process in a session of its own; a cancellation meanwhile ends it, instead of losing it."""
+    starting = asyncio.ensure_future(asyncio.create_subprocess_exec(*command, start_new_session=True, **options))
+    try:
+        return await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        await end(await starting)
+        raise
+
+
+async def end(process: asyncio.subprocess.Process) -> None:
+    """Kill a process of `spawn` with all that it started, and wait until they are gone."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    await process.communicate()
 
 
 def describe_exit(status: int) -> str:

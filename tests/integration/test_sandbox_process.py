@@ -81,8 +81,9 @@ class TestProcess:
             ("WEBHOOK_URL", "http://127.0.0.1:9/", "CHECKOUT_SANDBOX_WEBHOOK_SECRET is not set"),
             ("WEBHOOK_URL", "127.0.0.1:9", "CHECKOUT_SANDBOX_WEBHOOK_"),
         ):
-            environment = {"CHECKOUT_SANDBOX_LEDGER": str(tmp_path / "l"), f"CHECKOUT_SANDBOX_{setting}": value}
-            status, output = await _run(**environment)
+            with claim_free_port() as claim:
+                usual = {"CHECKOUT_SANDBOX_LEDGER": str(tmp_path / "l"), "CHECKOUT_SANDBOX_PORT": str(claim.port)}
+                status, output = await _run(**usual | {f"CHECKOUT_SANDBOX_{setting}": value})
             assert status == 2
             assert part in output
             assert output.count("\n") == 1

@@ -122,6 +122,8 @@ def run() -> None:
         _exit(2, str(error))
     except TemporalUnavailable as error:
         _exit(1, str(error))
+    except RuntimeError as error:  # What the SDK raises for a namespace that is not there; it has no class for it.
+        _exit(1, f"Temporal refuses the worker: {str(error).splitlines()[0]} (CHECKOUT_TEMPORAL_NAMESPACE)")
 
 
 def _exit(code: int, text: str) -> None:

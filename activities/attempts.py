@@ -15,6 +15,7 @@ from checkout.payments.gateway import Attempt, Charge, PaymentGateway
 OPEN = frozenset(
     {PaymentStatus.PROCESSING, PaymentStatus.UNKNOWN, PaymentStatus.PENDING, PaymentStatus.REQUIRES_ACTION}
 )
+_UNANSWERED = frozenset({PaymentStatus.PROCESSING, PaymentStatus.UNKNOWN})
 
 
 class Attempts:
@@ -40,7 +41,8 @@ class Attempts:
         charge = await self._gateway.find(attempt)
         if charge is None or charge.status == PaymentStatus.PROCESSING:
             return None
-        if charge.status == PaymentStatus.DECLINED and charge.latest_charge == attempt.previous_charge is not None:
+        declined = charge.status == PaymentStatus.DECLINED
+        if declined and attempt.previous_charge is not None and (charge.latest_charge or "") == attempt.previous_charge:
             return None  # The intent still shows how the try before this one ended.
         return charge
 
@@ -65,6 +67,12 @@ class Attempts:
         """Commit that nobody knows."""
         await self._write(attempt, status=PaymentStatus.UNKNOWN, actor="workflow", reason=str(why))
 
+    async def record_decline(self, attempt: Attempt, decline_code: str) -> None:
+        """Commit that the provider would not even try."""
+        await self._write(
+            attempt, status=PaymentStatus.DECLINED, decline_code=decline_code, actor="workflow", reason=None
+        )
+
     async def record_void(self, attempt: Attempt, actor: str, reason: str | None) -> None:
         """Commit that nothing was taken and nothing can be any more."""
         await self._write(attempt, status=PaymentStatus.VOIDED, actor=actor, reason=reason)
@@ -88,7 +96,8 @@ def attempt_of(row: Row[Any]) -> Attempt:
         currency=row.currency,
         started_at=int(row.created_at.timestamp()),
         provider_reference=row.provider_reference,
-        previous_charge=row.previous_charge,
+        # Once the provider has answered this try, what it says of the intent is of this try.
+        previous_charge=row.previous_charge if row.status in _UNANSWERED else None,
     )
 
 

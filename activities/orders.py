@@ -5,7 +5,7 @@ import secrets
 from temporalio import activity
 
 from activities.undoing import start_undo
-from checkout.db import checkouts, orders
+from checkout.db import checkouts, orders, stock
 from checkout.db.session import Database
 from checkout.domain.errors import TooLate
 from checkout.domain.money import MAX_AMOUNT_MINOR
@@ -45,12 +45,13 @@ class OrderActivities:
                     "max_total_minor": MAX_AMOUNT_MINOR,
                 },
             )
-            if row and row.refusal:
-                return OrderAnswer(refusal=Reason(row.refusal))
             if row and row.order_number:
                 return _answer(row.order_number, row.total_minor, row.lines)
+            # An order that an earlier run wrote counts, whatever has become of the prices since.
             if answer := await self._order_in_the_way(request.checkout_id):
                 return answer
+            if row and row.refusal:
+                return OrderAnswer(refusal=Reason(row.refusal))
             # What stood in the way was a number taken by chance, or a cart's order that was cancelled since.
 
     async def _order_in_the_way(self, checkout_id: str) -> OrderAnswer | None:
@@ -82,7 +83,7 @@ class OrderActivities:
             TooLate: the checkout is being undone.
         """
         parameters = {"checkout_id": request.checkout_id}
-        if await self._database.one(orders.CONFIRM, parameters):
+        if await self._database.locked(stock.LOCK_MINE, orders.CONFIRM, parameters):
             return
         status = await self._database.one(checkouts.STATUS, parameters)
         if status is None or status.status != CheckoutStatus.CONFIRMED:

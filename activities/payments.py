@@ -10,10 +10,16 @@ from activities.heartbeat import beating
 from activities.undoing import start_undo
 from checkout.db import payments
 from checkout.db.session import Database
-from checkout.domain.errors import OutcomeUnknown, ProviderUnavailable, TooLate
+from checkout.domain.errors import AmountRefused, OutcomeUnknown, PaymentMethodRefused, ProviderUnavailable, TooLate
 from checkout.domain.requests import ChargePayment, PaymentAnswer, Undo
 from checkout.domain.states import PaymentStatus, RefundStatus
 from checkout.payments.gateway import Attempt, Charge, PaymentGateway
+
+#: Our own decline codes, for what the provider will not even try; the others are the provider's.
+_DECLINE_CODES: dict[type[Exception], str] = {
+    PaymentMethodRefused: "invalid_payment_method",
+    AmountRefused: "amount_not_chargeable",
+}
 
 
 class PaymentActivities:
@@ -43,7 +49,12 @@ class PaymentActivities:
         if row.status not in OPEN:
             return answer_from_row(row)
         attempt = attempt_of(row)
-        charge = await self._charge_or_look(attempt)
+        try:
+            charge = await self._charge_or_look(attempt)
+        except (PaymentMethodRefused, AmountRefused) as refusal:
+            code = _DECLINE_CODES[type(refusal)]
+            await self._attempts.record_decline(attempt, code)
+            return PaymentAnswer(PaymentStatus.DECLINED, decline_code=code)
         await self._attempts.record(attempt, charge)
         return answer_from_charge(attempt, charge)
 
@@ -68,7 +79,10 @@ class PaymentActivities:
 
     async def _charge_or_look(self, attempt: Attempt) -> Charge:
         try:
-            return await self._gateway.charge(attempt)
+            charge = await self._gateway.charge(attempt)
+            if charge.status == PaymentStatus.PROCESSING:
+                raise OutcomeUnknown(f"the provider has not tried {charge.provider_reference} yet")  # noqa: TRY301
+            return charge  # noqa: TRY300
         except OutcomeUnknown as unknown:
             if found := await self._attempts.look(attempt):
                 return found

@@ -23,7 +23,8 @@ class StockActivities:
         Raises:
             TooLate: the checkout was undone before it began.
         """
-        row = await self._database.one(
+        row = await self._database.locked(
+            stock.LOCK,
             stock.RESERVE,
             {
                 "checkout_id": request.checkout_id,
@@ -69,5 +70,6 @@ class StockActivities:
         """
         async with self._database.transaction() as connection:
             parameters = await start_undo(connection, undo)
+            await connection.execute(stock.LOCK_MINE, parameters)
             await connection.execute(stock.RELEASE, parameters)
             await connection.execute(checkouts.CLOSE, parameters | {"ending": undo.reason.ending})

@@ -47,6 +47,12 @@ def _http_url(value: str) -> str:
     return value.rstrip("/")
 
 
+def _secret_key(value: SecretStr) -> SecretStr:
+    if not re.fullmatch(r"(sk|rk)_[!-~]+", value.get_secret_value()):
+        raise ValueError("it must be a secret or restricted key, which begins with sk_ or rk_")
+    return value
+
+
 def _page_url(value: str) -> str:
     if not re.fullmatch(r"https?://[^\s/?#]+([/?#]\S*)?", value):
         raise ValueError("write it as a URL, such as https://shop.example/checkout/paid")
@@ -100,7 +106,9 @@ class DatabaseSettings(_Settings):
 class PaymentSettings(_Settings):
     """Which payment provider, with which key. The sandbox, Stripe's test mode and Stripe differ by these two alone."""
 
-    stripe_api_key: Annotated[SecretStr, Field(min_length=1, description="the provider's secret key, sk_...")]
+    stripe_api_key: Annotated[
+        SecretStr, AfterValidator(_secret_key), Field(description="the provider's secret key, sk_... or rk_...")
+    ]
     stripe_api_base: Annotated[
         str, AfterValidator(_http_url), Field(description="where the provider's API is: Stripe's, or the sandbox's")
     ] = "https://api.stripe.com"

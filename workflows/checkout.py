@@ -29,7 +29,7 @@ with workflow.unsafe.imports_passed_through():
     from checkout.domain.view import CheckoutView, TimelineEntry
 
 RESERVE_STOCK = Step(StockActivities.reserve_stock, StockActivities.release_stock)
-CREATE_ORDER = Step(OrderActivities.create_order, OrderActivities.cancel_order)
+CREATE_ORDER = Step(OrderActivities.create_order, OrderActivities.cancel_order, undo_when_refused=True)
 CONFIRM_ORDER = Step(OrderActivities.confirm_order)
 STEPS = (RESERVE_STOCK, CREATE_ORDER, CHARGE_PAYMENT, CONFIRM_ORDER)
 
@@ -68,6 +68,7 @@ class CheckoutWorkflow:
             self._progress.refused(refusal.answer)
             await self._undo(refusal.reason, actor="workflow")
         except asyncio.CancelledError:
+            self._saga.turn_back()
             await self._payment.desk.file_cancel(self._cancellation)
             await self._undo(self._cancellation.reason, self._cancellation.actor)
         except ActivityError as bug:
@@ -103,6 +104,7 @@ class CheckoutWorkflow:
         if self._buying and not self._buying.done() and not self._confirming and self._progress.status.can_be_cancelled:
             self._cancellation = command
             self._progress.becomes(CheckoutStatus.COMPENSATING, command.reason)
+            self._saga.stop()
             self._buying.cancel()
 
     @workflow.query

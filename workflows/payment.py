@@ -7,9 +7,9 @@ only makes the next look come sooner.
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 from datetime import timedelta
 from itertools import count
-from typing import Any
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, RetryState
@@ -73,9 +73,10 @@ class PaymentStory:
         """The customer pays in another way.
 
         Raises:
-            ApplicationError: NotAwaitingPayment, when it is not the customer's turn.
+            ApplicationError: NotAwaitingPayment, when it is not the customer's turn, or no try is left.
         """
-        if self._progress.status != CheckoutStatus.AWAITING_PAYMENT or self._next_method is not None:
+        is_last = self._progress.view.payment.attempts >= self._request.patience.max_attempts
+        if self._progress.status != CheckoutStatus.AWAITING_PAYMENT or self._next_method is not None or is_last:
             raise ApplicationError("no payment is awaited", type="NotAwaitingPayment", non_retryable=True)
         self._next_method = payment_method
         self._progress.note("attempt", f"{payment_method} submitted", actor="customer")
@@ -118,7 +119,8 @@ class PaymentStory:
             timeout = timedelta(seconds=self._window_seconds)
             await workflow.wait_condition(lambda: self._next_method is not None, timeout=timeout)
         except TimeoutError:
-            raise Refused(Reason.PAYMENT_WINDOW_EXPIRED, answer) from None
+            if self._next_method is None:  # The customer may have been just in time.
+                raise Refused(Reason.PAYMENT_WINDOW_EXPIRED, answer) from None
         method, self._next_method = self._next_method, None
         return method or self._request.payment_method
 
@@ -135,11 +137,14 @@ class PaymentStory:
         """The customer authenticates, or pays in another way, or the window closes; it never closes on a guess."""
         await self._progress.enters(CheckoutStatus.AWAITING_PAYMENT, self._saga)
         closes_at = workflow.time() + self._window_seconds
-        pauses_seconds = ever_slower(first=1, growth=1.3, slowest=60)
+        pauses_seconds = ever_slower(first=1, growth=1.3, slowest=600)
         while True:
             pause_seconds, left_seconds = next(pauses_seconds), closes_at - workflow.time()
-            await self._pause(min(pause_seconds, left_seconds) if left_seconds > 0 else pause_seconds)
-            looked = await (self._settle(charge) if self._next_method else self._look(charge))
+            pause_seconds = min(pause_seconds, left_seconds) if left_seconds > 0 else pause_seconds
+            await self._pause(pause_seconds, or_until=lambda: self._next_method is not None)
+            if self._next_method:
+                return await self._settle(charge)
+            looked = await self._look(charge)
             if looked and looked.status != PaymentStatus.REQUIRES_ACTION:
                 return looked
             if looked and workflow.time() >= closes_at:
@@ -151,18 +156,20 @@ class PaymentStory:
         with self.desk:  # Open before anybody can see that the payment is stuck.
             await self._progress.enters(CheckoutStatus.PAYMENT_STUCK, self._saga)
             while True:
-                await self._pause(next(pauses_seconds))
+                await self._pause(next(pauses_seconds), or_until=lambda: self.desk.has_command)
                 answer = await (self._obey(charge) if self.desk.has_command else self._ask_on(charge))
                 if answer:
                     return answer
 
     async def _obey(self, charge: ChargePayment) -> PaymentAnswer | None:
-        answer = await self.desk.carry_out(charge)
+        answer = await self.desk.carry_out(charge, self._next_method or charge.payment_method)
+        if answer and answer.refusal:
+            raise Refused(answer.refusal, answer)
         if answer and not answer.verified and answer.status == PaymentStatus.VOIDED:
             # Only a person says that nothing was taken. That is enough to end it, and too little to charge again.
             raise Refused(Reason.CANCELLED_BY_SUPPORT, answer)
         if answer and answer.status != PaymentStatus.CAPTURED:
-            self._next_method = self.desk.next_method
+            self._next_method = self.desk.next_method or self._next_method
         return answer
 
     async def _ask_on(self, charge: ChargePayment) -> PaymentAnswer | None:
@@ -172,27 +179,29 @@ class PaymentStory:
             return None
 
     async def _look(self, charge: ChargePayment) -> PaymentAnswer | None:
-        return await self._asked(PaymentTruthActivities.look_up_payment, charge)
-
-    async def _settle(self, charge: ChargePayment) -> PaymentAnswer | None:
-        return await self._asked(PaymentTruthActivities.settle_payment, charge)
-
-    async def _asked(self, function: Any, charge: ChargePayment) -> PaymentAnswer | None:
-        """What the provider says; None while it says nothing, which the pending activity in the UI explains."""
+        """What the provider says now; None while it says nothing, for which the activity's failure gives the reason."""
         question = PaymentInQuestion(charge.checkout_id, charge.attempt)
         try:
-            answer: PaymentAnswer = await self._saga.ask(function, question, policies.one_look)
+            return _kept(await self._saga.ask(PaymentTruthActivities.look_up_payment, question, policies.one_look))
         except ActivityError:
             return None
-        if answer.refusal:
-            raise Refused(answer.refusal, answer)
-        return answer
 
-    async def _pause(self, seconds: float) -> None:
-        """Rest until there is news, a method, a command, or the time is up."""
+    async def _settle(self, charge: ChargePayment) -> PaymentAnswer:
+        """Make sure that this try takes nothing any more, before the customer pays in another way."""
+        question = PaymentInQuestion(charge.checkout_id, charge.attempt, "customer", "pays in another way")
+        try:
+            return _kept(await self._saga.ask(PaymentTruthActivities.settle_payment, question, policies.provider))
+        except ActivityError:
+            return PaymentAnswer(PaymentStatus.UNKNOWN)
+
+    async def _pause(self, seconds: float, or_until: Callable[[], bool] = lambda: False) -> None:
+        """Rest until the provider has news, or ``or_until`` holds, or the time is up."""
         with contextlib.suppress(asyncio.TimeoutError):
-            await workflow.wait_condition(
-                lambda: self._nudged or self._next_method is not None or self.desk.has_command,
-                timeout=timedelta(seconds=seconds),
-            )
+            await workflow.wait_condition(lambda: self._nudged or or_until(), timeout=timedelta(seconds=seconds))
         self._nudged = False
+
+
+def _kept(answer: PaymentAnswer) -> PaymentAnswer:
+    if answer.refusal:
+        raise Refused(answer.refusal, answer)
+    return answer

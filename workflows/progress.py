@@ -78,8 +78,7 @@ class Progress:
     def paying(self, charge: ChargePayment) -> None:
         """A try to pay is on its way."""
         self.note("attempt", f"try {charge.attempt} with {charge.payment_method} started")
-        payment = PaymentView(PaymentStatus.PROCESSING, charge.attempt)
-        self._show(status=CheckoutStatus.PROCESSING, payment=payment)
+        self._goes_on(PaymentView(PaymentStatus.PROCESSING, charge.attempt))
 
     def paid(self, answer: PaymentAnswer, attempt: int) -> None:
         """A try to pay has come to this."""
@@ -93,8 +92,7 @@ class Progress:
             retryable=answer.retryable if declined else None,
             next_action={"type": "redirect_to_url", "url": url} if url else None,
         )
-        # A stuck or awaited payment is under way again; a checkout that is being undone stays so.
-        self._show(status=CheckoutStatus.PROCESSING if self.status.is_open else self.status, payment=payment)
+        self._goes_on(payment)
 
     def refused(self, answer: Any) -> None:
         """A step said no; that of a payment tells where the money is now."""
@@ -129,6 +127,13 @@ class Progress:
         payment = replace(self.view.payment, status=recorded.payment_status, attempts=recorded.attempts)
         self._show(payment=replace(payment, decline_code=recorded.decline_code))
         self.becomes(recorded.status, recorded.reason)
+
+    def _goes_on(self, payment: PaymentView) -> None:
+        """A payment that was stuck or awaited is under way again; a checkout that is being undone stays so."""
+        waited = self.status in (CheckoutStatus.AWAITING_PAYMENT, CheckoutStatus.PAYMENT_STUCK)
+        self._show(status=CheckoutStatus.PROCESSING if waited else self.status, payment=payment)
+        if waited:
+            self._publish()
 
     def _show(self, **changes: Any) -> None:
         self.view = replace(self.view, updated_at=_now(), **changes)

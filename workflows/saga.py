@@ -39,7 +39,8 @@ class Answer(Protocol):
 class Step(Generic[In, Out]):
     """An action declared beside its undo. Both are activities that may run twice, late, or after one another.
 
-    ``undo_when_refused``: a refusal may still have left something behind (a declined payment its intent).
+    ``undo_when_refused``: a refusal may still have left something behind (a declined payment its intent; an order that
+    an earlier try wrote when its time was up already).
     """
 
     do: Callable[[Any, In], Awaitable[Out]]
@@ -64,6 +65,17 @@ class Saga:
     def __init__(self, patience: Patience) -> None:
         self._patience = patience
         self._begun: list[Step[Any, Any]] = []
+        self._is_stopped = False
+
+    def stop(self) -> None:
+        """Begin nothing more. Cancelling the task that takes the steps is not enough: one that comes in the moment in
+        which a wait ends is lost (https://github.com/python/cpython/issues/86296).
+        """
+        self._is_stopped = True
+
+    def turn_back(self) -> None:
+        """The steps have come to rest; what is asked from now on belongs to the way back."""
+        self._is_stopped = False
 
     @property
     def has_begun(self) -> bool:
@@ -84,6 +96,7 @@ class Saga:
             temporalio.exceptions.ActivityError: its tries are used up, or its error is one that no try can help.
             asyncio.CancelledError: the checkout was cancelled; the step has come to rest.
         """
+        self._refuse_when_stopped()
         if step.undo and step not in self._begun:
             self._begun.append(step)
         answer = await self.ask(step.do, request, policy or step.policy, summary)
@@ -101,7 +114,12 @@ class Saga:
         summary: str | None = None,
     ) -> Ask:
         """Run an activity that has nothing to undo; raises as `take` does, but for `Refused`."""
+        self._refuse_when_stopped()
         return await _settled(_start(function, request, policy(self._patience), summary))
+
+    def _refuse_when_stopped(self) -> None:
+        if self._is_stopped:
+            raise asyncio.CancelledError
 
     async def unwind(self, undo: Undo, stuck: Callable[[], Awaitable[None]]) -> list[Any]:
         """Undo every step that was begun, the last one first; answers what each undo answered, in that order.
@@ -109,6 +127,7 @@ class Saga:
         Returns when all have landed. ``stuck`` is called when one takes longer than a payment may before support is
         told; it is tried on all the same.
         """
+        self.turn_back()
         answers = []
         for step in reversed([step for step in self._begun if step.undo]):
             handle = _start(step.undo, undo, step.undo_policy(self._patience), f"Undo: {undo.reason}")

@@ -75,7 +75,7 @@ class SupportDesk:
         """
         if not self._is_open:
             raise _not_stuck()
-        if self._command and type(self._command.order) is not type(order):
+        if self._command and _gist(self._command.order) != _gist(order):
             raise ApplicationError("another action on this payment is under way", type="ActionUnderWay")
 
     async def submit(self, order: Order) -> None:
@@ -90,8 +90,11 @@ class SupportDesk:
         if command.error:
             raise command.error
 
-    async def carry_out(self, charge: ChargePayment) -> PaymentAnswer | None:
-        """Do what was ordered; the payment's settled outcome, or None when the command had to be refused."""
+    async def carry_out(self, charge: ChargePayment, usual_method: str) -> PaymentAnswer | None:
+        """Do what was ordered; the payment's settled outcome, or None when the command had to be refused.
+
+        A retry takes ``usual_method`` where it names none.
+        """
         command = self._command
         if command is None:
             return None
@@ -103,7 +106,7 @@ class SupportDesk:
             return None
         await self._file(command.order, CheckoutStatus.PROCESSING)
         if isinstance(command.order, RetryPayment):
-            self.next_method = command.order.payment_method or charge.payment_method
+            self.next_method = command.order.payment_method or usual_method
         self._finish(None)
         return answer
 
@@ -113,7 +116,10 @@ class SupportDesk:
         if command.note:
             after, before = CheckoutStatus.COMPENSATING, self._progress.status_before
             action = StaffAction(self._progress.view.id, "cancel", before, after, command.actor, command.note)
-            await self._saga.ask(RecordActivities.record_staff_action, action)
+            try:
+                await self._saga.ask(RecordActivities.record_staff_action, action)
+            except ActivityError as error:  # What cannot be written down is undone all the same.
+                self._progress.note("staff", "cancel could not be written into the audit log", reason=str(error.cause))
 
     async def _execute(self, order: Order, charge: ChargePayment) -> PaymentAnswer:
         """Settle the outcome that is unknown; only then may anybody be charged again."""
@@ -140,6 +146,13 @@ class SupportDesk:
             self._command.error = error
             self._command.is_done = True
             self._command = None
+
+
+def _gist(order: Order) -> tuple[object, ...]:
+    """What an order wants done, whoever gives it and why."""
+    if isinstance(order, RetryPayment):
+        return ("retry", order.payment_method)
+    return ("resolve", order.captured, order.provider_reference)
 
 
 def _not_stuck() -> ApplicationError:

@@ -47,7 +47,8 @@ EXISTING = text("""
     WHERE c.checkout_id = :checkout_id
 """)
 
-#: The order, the stock and the checkout end together; a deferred trigger refuses the commit unless the payment fits.
+#: After `stock.LOCK_MINE`: the order, the stock and the checkout end together. A deferred trigger refuses the commit
+#: unless the payment fits.
 CONFIRM = text("""
     WITH me AS (
         UPDATE checkouts SET status = 'confirmed', reason = NULL, actor = 'workflow'
@@ -57,12 +58,9 @@ CONFIRM = text("""
         UPDATE reservations r SET status = 'committed' FROM me
         WHERE r.checkout_id = me.checkout_id AND r.status = 'held'
         RETURNING r.sku, r.quantity
-    ), locked AS MATERIALIZED (
-        SELECT p.sku FROM products p WHERE p.sku IN (SELECT sku FROM sold)
-        ORDER BY p.sku FOR NO KEY UPDATE
     ), taken AS (
         UPDATE products p SET on_hand = p.on_hand - s.quantity, reserved = p.reserved - s.quantity, updated_at = now()
-        FROM sold s JOIN locked l USING (sku) WHERE p.sku = s.sku
+        FROM sold s WHERE p.sku = s.sku
     ), confirmed AS (
         UPDATE orders o SET status = 'confirmed' FROM me
         WHERE o.checkout_id = me.checkout_id AND o.status = 'pending'

@@ -20,13 +20,15 @@ START_ATTEMPT = text("""
            :amount_minor, :currency, 'processing'
     FROM me JOIN orders o USING (checkout_id) WHERE o.status = 'pending'
     ON CONFLICT (checkout_id, attempt) DO NOTHING
-    RETURNING p.*, (SELECT before.provider_charge FROM payments before
-                    WHERE before.checkout_id = p.checkout_id AND before.attempt = p.attempt - 1) AS previous_charge
+    RETURNING p.*, (SELECT coalesce(before.provider_charge, '') FROM payments before
+                    WHERE before.checkout_id = p.checkout_id AND before.attempt = p.attempt - 1
+                      AND before.provider_reference = p.provider_reference) AS previous_charge
 """)
 
 #: The attempt as it stands, and whether its checkout may still be bought.
 ATTEMPT = text("""
-    SELECT p.*, before.provider_charge AS previous_charge,
+    SELECT p.*, CASE WHEN before.provider_reference = p.provider_reference
+                     THEN coalesce(before.provider_charge, '') END AS previous_charge,
            c.status IN ('processing', 'awaiting_payment', 'payment_stuck') AS is_open
     FROM payments p JOIN checkouts c USING (checkout_id)
     LEFT JOIN payments before ON before.checkout_id = p.checkout_id AND before.attempt = p.attempt - 1
@@ -34,7 +36,8 @@ ATTEMPT = text("""
 """)
 
 ATTEMPTS = text("""
-    SELECT p.*, before.provider_charge AS previous_charge
+    SELECT p.*, CASE WHEN before.provider_reference = p.provider_reference
+                     THEN coalesce(before.provider_charge, '') END AS previous_charge
     FROM payments p LEFT JOIN payments before ON before.checkout_id = p.checkout_id AND before.attempt = p.attempt - 1
     WHERE p.checkout_id = :checkout_id ORDER BY p.attempt
 """)

@@ -52,11 +52,11 @@ def _in_our_words() -> Iterator[None]:
     try:
         yield
     except (IntegrityError, DataError) as error:
-        raise InvariantBroken(f"PostgreSQL refused it: {_first_line(error.orig)}") from error
+        raise InvariantBroken(f"PostgreSQL refused it: {_first_line(error.orig)}") from None
     except DBAPIError as error:
-        raise DatabaseUnavailable(f"PostgreSQL: {_first_line(error.orig)}") from error
-    except PoolTimeoutError as error:
-        raise DatabaseUnavailable("every connection to PostgreSQL is in use") from error
+        raise DatabaseUnavailable(f"PostgreSQL: {_first_line(error.orig)}") from None
+    except PoolTimeoutError:
+        raise DatabaseUnavailable("every connection to PostgreSQL is in use") from None
 
 
 def _first_line(error: BaseException | None) -> str:
@@ -74,6 +74,12 @@ class Database:
     def __init__(self, engine: AsyncEngine) -> None:
         self._autocommit = engine.execution_options(isolation_level="AUTOCOMMIT")
         self._engine = engine
+
+    async def locked(self, lock: TextClause, statement: TextClause, parameters: Mapping[str, Any]) -> Row[Any] | None:
+        """Lock rows, and then run one statement that sees them as they are under the lock; its first row, if any."""
+        async with self.transaction() as connection:
+            await connection.execute(lock, parameters)
+            return (await connection.execute(statement, parameters)).first()
 
     async def run(self, statement: TextClause, parameters: Mapping[str, Any]) -> None:
         """Run one statement that answers no rows as its own transaction, in one round trip."""

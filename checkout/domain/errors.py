@@ -12,6 +12,8 @@
         ├── ProviderUnavailable  nothing can have happened: ask again
         ├── OutcomeUnknown       it may have happened: find out, never assume
         └── ProviderRefusedCall  our call is wrong (key, parameters): a bug, for a person
+            ├── PaymentMethodRefused  it is the customer's payment method that the provider does not take
+            └── AmountRefused         it is the amount: too small, or with a decimal too many
 
 A refusal (out of stock, price changed, card declined) is not in the tree: it is an answer, not an error.
 The names of `TooLate`, `InvariantBroken` and `ProviderRefusedCall` stand in the retry policies: asking again cannot
@@ -69,3 +71,11 @@ class OutcomeUnknown(ProviderError):
 
 class ProviderRefusedCall(ProviderError):
     """The provider rejects the call itself, so sending it again is of no use."""
+
+
+class PaymentMethodRefused(ProviderRefusedCall):
+    """The provider does not know or take the payment method; another one may do."""
+
+
+class AmountRefused(ProviderRefusedCall):
+    """The provider does not charge such an amount in this currency."""

@@ -17,8 +17,8 @@ class Attempt:
 
     ``idempotency_key`` is made of ids and stays the same through every retry of this try. ``provider_reference`` is
     the checkout's intent where an earlier attempt made one. ``started_at`` is Unix time in seconds: where to look when
-    the reference is not known. ``previous_charge`` is what the intent's latest charge was before this try: a decline of
-    that one says nothing of this try.
+    the reference is not known. ``previous_charge`` is what the intent's latest charge was before this try (empty if
+    there was none; None where the intent is this try's own): a decline of that one says nothing of this try.
     """
 
     checkout_id: str

@@ -158,7 +158,7 @@ class StripeGateway:
             if attempt.started_at + first > time.time() + _SKEW_SECONDS:
                 break
             created = {"gte": attempt.started_at + first, "lte": attempt.started_at + last}
-            if found := await self._listed(_INTENTS, _is_ours(attempt), created=created):
+            if found := await self._listed(_INTENTS, _is_of(attempt), created=created):
                 return max(found, key=lambda one: (one.get("status") == "succeeded", one.get("created", 0)))
         return None
 
@@ -268,6 +268,12 @@ def _is_payment(intent: Object) -> bool:
     """Whether an intent was made by a checkout, and is not a mere fence."""
     found = metadata(intent)
     return bool(found.get("checkout_id")) and found.get("purpose") != _FENCE
+
+
+def _is_of(attempt: Attempt) -> Callable[[Object], bool]:
+    """Whether an intent was made for this very attempt; those of others say nothing of it."""
+    is_ours = _is_ours(attempt)
+    return lambda one: is_ours(one) and metadata(one).get("attempt") == str(attempt.number)
 
 
 def _is_ours(attempt: Attempt) -> Callable[[Object], bool]:

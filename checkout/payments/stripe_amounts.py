@@ -4,7 +4,7 @@ Krónur and Ugandan shillings have no minor unit but are sent as if they had hun
 but none at Stripe. Amounts with three decimals must end in 0.
 """
 
-from checkout.domain.errors import ProviderRefusedCall
+from checkout.domain.errors import AmountRefused
 from checkout.domain.money import exponent
 
 _SENT_IN_HUNDREDTHS = frozenset({"ISK", "UGX"})
@@ -15,7 +15,7 @@ def to_stripe(amount_minor: int, currency: str) -> int:
     """What Stripe calls this amount.
 
     Raises:
-        ProviderRefusedCall: Stripe has no such amount in this currency.
+        AmountRefused: Stripe has no such amount in this currency.
     """
     if currency in _SENT_IN_HUNDREDTHS:
         return amount_minor * 100
@@ -45,5 +45,5 @@ def from_stripe(amount: int, currency: str) -> int:
 def _divided(amount_minor: int, step: int, currency: str, rule: str) -> int:
     quotient, rest = divmod(amount_minor, step)
     if rest:
-        raise ProviderRefusedCall(f"Stripe takes only {rule} in {currency}, and {amount_minor} minor units is not one")
+        raise AmountRefused(f"Stripe takes only {rule} in {currency}, and {amount_minor} minor units is not one")
     return quotient

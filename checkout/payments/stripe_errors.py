@@ -9,7 +9,14 @@ from contextlib import contextmanager
 
 import stripe
 
-from checkout.domain.errors import OutcomeUnknown, ProviderError, ProviderRefusedCall, ProviderUnavailable
+from checkout.domain.errors import (
+    AmountRefused,
+    OutcomeUnknown,
+    PaymentMethodRefused,
+    ProviderError,
+    ProviderRefusedCall,
+    ProviderUnavailable,
+)
 
 # The first match counts. A card error that reaches this table comes from a call that is not a charge.
 _MEANING: tuple[tuple[type[stripe.StripeError], type[ProviderError]], ...] = (
@@ -41,6 +48,10 @@ _SOFT_DECLINES = frozenset(
 def translate(error: stripe.StripeError) -> ProviderError:
     """The project's own error for one of the package's."""
     meaning = next(ours for theirs, ours in _MEANING if isinstance(error, theirs))
+    if meaning is ProviderRefusedCall:
+        meaning = {"payment_method": PaymentMethodRefused, "amount": AmountRefused}.get(
+            str(getattr(error, "param", None)), meaning
+        )
     text = f"{meaning.__doc__} ({_describe(error)})"
     if issubclass(meaning, ProviderUnavailable):
         return ProviderUnavailable(text, _retry_after_seconds(error))

@@ -42,6 +42,8 @@ def read_charge(intent: Object) -> Charge:
         status, refusal = _INTENT_STATUS[intent["status"]], intent.get("last_payment_error") or {}
         if intent["status"] == "requires_payment_method" and refusal:
             status = PaymentStatus.DECLINED
+        if status is PaymentStatus.CAPTURED and intent["amount_received"] == 0:
+            status = PaymentStatus.VOIDED  # It is over, and nothing was taken.
         currency = _text(intent["currency"]).upper()
         charge = Charge(
             status=status,

@@ -78,6 +78,10 @@ class Shop:
     async def cancel(self, checkout: str = "chk_1") -> Any:
         return await self.do(self.orders.cancel_order, Undo(checkout, CANCEL, "customer"))
 
+    async def release_after_order(self, checkout: str) -> None:
+        await self.cancel(checkout)
+        await self.release(checkout)
+
     async def refund(self, checkout: str = "chk_1") -> Any:
         return await self.do(self.payments.refund_payment, Undo(checkout, CANCEL, "customer"))
 
@@ -455,3 +459,37 @@ async def test_a_person_is_believed_while_the_provider_is_silent(shop: Shop) -> 
     assert (answer.status, answer.verified) == (PaymentStatus.CAPTURED, False)
     assert await shop.value("SELECT actor || ': ' || reason FROM payments") == "support:desk: the bank says so"
     await shop.confirm()
+
+
+async def test_many_articles_in_any_order_never_deadlock(shop: Shop, engine: AsyncEngine, stock: Stock) -> None:
+    """What a retry would hide is counted by the server itself."""
+    skus = [f"S{n}" for n in range(5)]
+    await stock(dict.fromkeys(skus, (0, "EUR", 1000)))
+
+    async def buy(n: int) -> None:
+        lines = tuple(Line(sku, 1) for sku in (skus if n % 2 else reversed(skus)))
+        await shop.reserve(f"chk_{n}", lines)
+        await shop.order(f"chk_{n}")
+        await (shop.confirm(f"chk_{n}") if n % 3 else shop.release_after_order(f"chk_{n}"))
+
+    await asyncio.gather(*(buy(n) for n in range(200)))
+    assert await shop.value("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()") == 0
+    assert await shop.value("SELECT sum(reserved) FROM products") == 0
+
+
+async def test_an_order_that_was_written_counts_though_the_price_has_changed(shop: Shop) -> None:
+    await shop.reserve()
+    order = await shop.order(expected=2580)
+    await shop.database.run(text("UPDATE products SET price_minor = 1 WHERE sku = 'MUG'"), {})
+    assert await shop.order(expected=2580) == order
+
+
+async def test_a_decline_without_a_charge_says_nothing_of_the_next_try(shop: Shop) -> None:
+    await shop.reserve()
+    await shop.order()
+    declined = Charge(PaymentStatus.DECLINED, "pi_1", 0, "EUR", "authentication_failed")
+    shop.gateway.charge_answer = declined
+    await shop.charge()
+    shop.gateway.charge_answer, shop.gateway.find_answer = OutcomeUnknown("the line went dead"), declined
+    with pytest.raises(OutcomeUnknown):
+        await shop.charge(attempt=2)

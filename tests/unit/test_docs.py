@@ -9,15 +9,32 @@ from temporalio.client import Client
 
 from api.app import create_app
 from api.declared_headers import HEADERS
+from api.errors import KINDS
+from checkout.cli.schedule import SCHEDULE_ID
+from checkout.domain.reconcile import MismatchKind
 from checkout.domain.states import CheckoutStatus, PaymentStatus, Reason
-from tests.code_facts import ROOT, all_settings, blocks, commands, make_targets, with_blocks
+from checkout.temporal import SEARCH_ATTRIBUTES
+from tests.code_facts import (
+    ROOT,
+    all_settings,
+    blocks,
+    commands,
+    handlers,
+    make_targets,
+    metrics,
+    options,
+    with_blocks,
+    workflow_types,
+)
 from tests.integration.api_process import api_settings
 
 DOCUMENTS = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
 DECISIONS = sorted((ROOT / "docs/adr").glob("0*.md"))
 README = (ROOT / "README.md").read_text()
 API = (ROOT / "docs/api.md").read_text()
+ARCHITECTURE = (ROOT / "docs/architecture.md").read_text()
 OPERATIONS = (ROOT / "docs/operations.md").read_text()
+RUNBOOK = (ROOT / "docs/runbook.md").read_text()
 
 each_document = pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 each_decision = pytest.mark.parametrize("path", DECISIONS, ids=lambda path: path.stem)
@@ -27,7 +44,18 @@ def code_of(text: str) -> list[str]:
     """Every line of code: of the shell blocks, and between single backticks."""
     blocks_of_code = re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
     prose = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
-    return [*chain.from_iterable(block.splitlines() for block in blocks_of_code), *re.findall(r"`([^`\n]+)`", prose)]
+    lines = [*chain.from_iterable(block.splitlines() for block in blocks_of_code), *re.findall(r"`([^`\n]+)`", prose)]
+    return [line.removeprefix(".venv/bin/") for line in lines]
+
+
+def command_of(line: str) -> str | None:
+    """The command of ours that a line calls, such as ``support show``; None if it calls no one command."""
+    return next((known for known in commands() if re.match(rf"{known}\b", line)), None)
+
+
+def is_group(line: str) -> bool:
+    """Whether a line names several commands by what they have in common, as ``support`` does."""
+    return any(known.startswith(f"{line} ") for known in commands())
 
 
 def anchors(path: Path) -> set[str]:
@@ -63,11 +91,23 @@ def test_every_command_that_a_document_names_exists(path: Path) -> None:
     called = {line.removeprefix("checkout ") for line in code if re.match(r"checkout [a-z]", line)}
 
     assert made - make_targets() == set()
-    assert [line for line in called if not any(re.match(rf"{known}\b", line) for known in commands())] == []
+    assert [line for line in called if command_of(line) is None and not is_group(line)] == []
+
+
+@each_document
+def test_every_option_that_a_document_names_exists(path: Path) -> None:
+    called = [line.removeprefix("checkout ") for line in code_of(path.read_text()) if re.match(r"checkout [a-z]", line)]
+    unknown = []
+    for line in called:
+        known = options().get(command_of(line) or "", set())
+        # What stands in quotes or behind a # is not an option.
+        unknown += [name for name in re.findall(r"--[a-z-]+", re.sub(r'"[^"]*"|#.*', "", line)) if name not in known]
+
+    assert unknown == []
 
 
 def test_every_command_is_documented() -> None:
-    named = code_of(OPERATIONS) + code_of(README)
+    named = code_of(OPERATIONS) + code_of(README) + code_of(RUNBOOK)
 
     assert {c for c in commands() - {"dev"} if not any(line.startswith(f"checkout {c}") for line in named)} == set()
 
@@ -85,6 +125,38 @@ def test_every_header_and_every_state_is_explained() -> None:
 
     # The challenge of a 401 is the business of the client's library.
     assert (set(HEADERS) - {"WWW-Authenticate"} | states) - named == set()
+
+
+def test_every_metric_is_explained() -> None:
+    assert {name for name in metrics() if f"`{name}`" not in API} == set()
+
+
+def test_everything_that_temporal_sees_is_named() -> None:
+    names = handlers() | workflow_types() | {key.name for key in SEARCH_ATTRIBUTES} | {SCHEDULE_ID}
+
+    assert {name for name in names if f"`{name}`" not in ARCHITECTURE} == set()
+
+
+def test_the_runbook_has_every_state_that_waits_for_a_person_and_every_fault_of_ours() -> None:
+    waiting = {str(status) for status in CheckoutStatus if status.name.endswith("_STUCK")}
+    faults = {kind.code for kind in KINDS.values() if kind.status >= 500}
+    refusals = {"not_stuck", "action_under_way", "outcome_still_unknown", "contradicted_by_provider"}
+
+    assert {name for name in waiting | faults | refusals if f"`{name}`" not in RUNBOOK} == set()
+
+
+def test_the_runbook_explains_every_mismatch_and_whom_it_is_for() -> None:
+    rows = dict(re.findall(r"^\| `(\w+)` \| (machine|person) \|", RUNBOOK, re.MULTILINE))
+
+    assert rows == {str(k): "machine" if k.is_undone or k.is_given_back else "person" for k in MismatchKind}
+
+
+def test_every_heading_of_the_runbook_is_led_to_from_its_symptoms() -> None:
+    symptoms = RUNBOOK[RUNBOOK.index("## Symptoms") : RUNBOOK.index("## Where to look")]
+    named = set(re.findall(r"\]\(#([^)]+)\)", symptoms))
+    headings = re.findall(r"^### (.+)$", RUNBOOK, re.MULTILINE)
+
+    assert {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings} - named == set()
 
 
 def test_every_reason_is_explained_with_the_ending_it_leads_to() -> None:

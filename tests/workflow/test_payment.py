@@ -8,7 +8,7 @@ import pytest
 from temporalio.client import WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 
-from checkout.domain.errors import OutcomeUnknown, ProviderUnavailable
+from checkout.domain.errors import OutcomeUnknown, PaymentMethodRefused, ProviderUnavailable
 from checkout.domain.requests import (
     Cancel,
     Patience,
@@ -142,6 +142,30 @@ async def test_a_customer_may_pay_otherwise_instead_of_authenticating(shop: Shop
     assert (view.status, view.payment.attempts) == (CheckoutStatus.CONFIRMED, 2)
 
 
+async def test_paying_otherwise_waits_for_a_provider_that_is_silent(shop: Shop) -> None:
+    shop.gateway.charge_answer = shop.gateway.find_answer = ACTION
+    shop.gateway.void_answer = OutcomeUnknown("away")
+    handle = await shop.start(patience=Patience(payment_stuck_after_seconds=0.5))
+    await until(handle, CheckoutStatus.AWAITING_PAYMENT)
+    await handle.execute_update(CheckoutWorkflow.submit_payment, SubmitPayment("pm_other"))
+    await until(handle, CheckoutStatus.PAYMENT_STUCK)
+    assert {attempt.number for attempt in shop.gateway.charged} == {1}
+    shop.gateway.void_answer = VOIDED
+    shop.gateway.charge_answers[2] = CAPTURED
+    await handle.execute_update(CheckoutWorkflow.retry_payment, RETRY)
+    assert (await handle.result()).payment.attempts == 2
+    assert shop.gateway.charged[-1].payment_method == "pm_other"
+
+
+async def test_a_method_that_the_provider_does_not_know_is_declined(shop: Shop) -> None:
+    shop.gateway.charge_answers[1] = PaymentMethodRefused("no such payment method")
+    handle = await shop.start()
+    view = await until(handle, CheckoutStatus.AWAITING_PAYMENT)
+    assert (view.payment.status, view.payment.decline_code) == (PaymentStatus.DECLINED, "invalid_payment_method")
+    await handle.execute_update(CheckoutWorkflow.submit_payment, SubmitPayment("pm_other"))
+    assert (await handle.result()).status == CheckoutStatus.CONFIRMED
+
+
 async def test_paying_otherwise_after_the_approval_charges_nothing_more(shop: Shop) -> None:
     shop.gateway.charge_answer = shop.gateway.find_answer = ACTION
     handle = await shop.start()
@@ -228,6 +252,14 @@ async def test_a_retry_is_refused_while_the_outcome_is_unknown(shop: Shop) -> No
     assert await shop.value("SELECT count(*) FROM audit_log WHERE entity = 'staff'") == 1
     shop.gateway.charge_answers[1] = CAPTURED
     assert (await handle.result()).payment.attempts == 1
+
+
+async def test_a_retry_of_what_was_captured_wrongly_gives_it_back(shop: Shop) -> None:
+    handle = await stuck(shop)
+    shop.gateway.void_answer = Charge(PaymentStatus.CAPTURED, "pi_1", 1, "EUR")
+    await handle.execute_update(CheckoutWorkflow.retry_payment, RETRY)
+    view = await handle.result()
+    assert (view.status, view.reason, view.payment.status) == ("cancelled", "amount_mismatch", "refunded")
 
 
 async def test_a_retry_of_what_was_captured_charges_nothing(shop: Shop) -> None:

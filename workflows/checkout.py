@@ -80,13 +80,10 @@ class CheckoutWorkflow:
         if stock.ended:
             return self._progress.ended_before(stock.ended)
         self._progress.reserved()
-
         order = await self._saga.take(CREATE_ORDER, CreateOrder(request.checkout_id, request.expected_total_minor))
         self._progress.ordered(order)
-
         if order.total_minor:
             await self._payment.collect(order.total_minor)
-
         self._confirming = True  # There is no way back from here: a cancellation comes too late.
         await self._saga.take(CONFIRM_ORDER, ConfirmOrder(request.checkout_id))
         return self._progress.becomes(CheckoutStatus.CONFIRMED)

@@ -52,6 +52,19 @@ class TestEveryGateway:
         assert charge.status is PaymentStatus.DECLINED
         assert (charge.decline_code, charge.captured_minor, charge.retryable) == ("insufficient_funds", 0, True)
 
+    async def test_the_intent_of_another_try_says_nothing_of_this_one(self, gateway: PaymentGateway) -> None:
+        first = attempt("pm_card_authenticationRequired")
+        await gateway.charge(first)
+        voided = await gateway.void(first)
+        assert voided is not None
+        assert voided.status is PaymentStatus.VOIDED
+        second = replace(first, number=2, idempotency_key=f"{first.checkout_id}-2", payment_method="pm_card_visa")
+        assert await gateway.find(second) is None
+        assert await gateway.void(second) is None
+        with pytest.raises((OutcomeUnknown, ProviderRefusedCall)):  # Its key is burnt.
+            await gateway.charge(second)
+        assert await gateway.find(second) is None
+
     async def test_a_second_attempt_pays_the_same_intent(self, gateway: PaymentGateway) -> None:
         first = attempt("pm_card_visa_chargeDeclined")
         declined = await gateway.charge(first)

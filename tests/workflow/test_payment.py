@@ -5,7 +5,8 @@ from collections.abc import Awaitable
 from typing import Any
 
 import pytest
-from temporalio.client import WorkflowUpdateFailedError
+from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio.client import Client, WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 
 from checkout.domain.errors import OutcomeUnknown, PaymentMethodRefused, ProviderUnavailable
@@ -20,7 +21,8 @@ from checkout.domain.requests import (
 from checkout.domain.states import CheckoutStatus, PaymentStatus, Reason
 from checkout.domain.view import CheckoutView
 from checkout.payments.gateway import Charge
-from tests.workflow.shop import Handle, Shop, until
+from tests.invariants import violations
+from tests.workflow.shop import Handle, Shop, Stock, open_shop, until
 from workflows.checkout import CheckoutWorkflow
 
 CAPTURED = Charge(PaymentStatus.CAPTURED, "pi_1", 2580, "EUR", latest_charge="ch_9")
@@ -330,3 +332,26 @@ async def test_the_timeline_tells_everything_in_order(shop: Shop) -> None:
         ("attempt", "try 2", "workflow"),
     ]
     assert told[-1] == ("step", "confirmed", "workflow")
+
+
+async def test_a_cancel_that_comes_with_an_event_in_one_task_is_not_lost(
+    temporal_client: Client, engine: AsyncEngine, stock: Stock
+) -> None:
+    """While no worker runs, both wait for the same workflow task; the event ends a wait as the cancel interrupts it."""
+    await stock({"MUG": (1290, "EUR", 7)})
+    async with open_shop(temporal_client, engine) as shop:
+        shop.gateway.charge_answer = shop.gateway.find_answer = PENDING
+        handle = await shop.start()
+        while shop.gateway.looks < 3:
+            await asyncio.sleep(0.05)
+    await handle.signal(CheckoutWorkflow.payment_event, EVENT)
+    cancel = asyncio.create_task(handle.execute_update(CheckoutWorkflow.cancel, Cancel()))
+    # Accepted by the server, though by nobody else yet.
+    with pytest.raises(asyncio.TimeoutError):
+        await asyncio.wait_for(asyncio.shield(cancel), 1)
+    async with open_shop(temporal_client, engine) as shop:
+        shop.gateway.charge_answer = shop.gateway.find_answer = shop.gateway.void_answer = CAPTURED
+        assert (await cancel).status == CheckoutStatus.COMPENSATING
+        view = await handle.result()
+    assert (view.status, view.payment.status) == (CheckoutStatus.CANCELLED, PaymentStatus.REFUNDED)
+    assert await violations(engine) == []

@@ -6,7 +6,7 @@ from temporalio import activity
 
 from checkout.db import checkouts, payment_events
 from checkout.db.session import Database
-from checkout.domain.requests import PaymentEvent, StaffAction, StatusChange
+from checkout.domain.requests import EventAnswer, PaymentEvent, StaffAction, StatusChange
 from checkout.domain.states import TRANSITIONS
 
 
@@ -46,8 +46,8 @@ class RecordActivities:
         )
 
     @activity.defn
-    async def record_payment_event(self, event: PaymentEvent) -> str | None:
-        """Put the event into the inbox, once; answers the id of the checkout that it concerns, if one is known."""
+    async def record_payment_event(self, event: PaymentEvent) -> EventAnswer:
+        """Put the event into the inbox, once; answers which checkout it concerns, and whether that knew it before."""
         row = await self._database.one(
             payment_events.RECORD,
             {
@@ -58,4 +58,4 @@ class RecordActivities:
                 "created_at": datetime.fromtimestamp(event.created, UTC),
             },
         )
-        return row.checkout_id if row else None
+        return EventAnswer(row.checkout_id, row.is_known) if row else EventAnswer()

@@ -88,7 +88,7 @@ class DatabaseSettings(_Settings):
     model_config = SettingsConfigDict(env_prefix=f"{PREFIX}DATABASE_")
 
     url: Annotated[SecretStr, Field(description="postgresql://user:password@host:port/database")]
-    pool_size: Annotated[int, Field(ge=1, le=500, description="connections that one worker keeps")] = 10
+    pool_size: Annotated[int, Field(ge=1, le=500, description="connections that one worker keeps")] = 20
 
     @field_validator("url")
     @classmethod
@@ -132,7 +132,7 @@ class ReconcileSettings(_Settings):
 
 
 class WorkerSettings(_Settings):
-    """How the worker runs."""
+    """How the worker runs, and as which version of itself."""
 
     model_config = SettingsConfigDict(env_prefix=f"{PREFIX}WORKER_")
 
@@ -140,9 +140,27 @@ class WorkerSettings(_Settings):
     port: Annotated[Port, Field(description="port of the worker's /healthz and /readyz")] = 8081
     metrics_port: Annotated[Port | None, Field(description="port of the Temporal SDK's Prometheus /metrics")] = None
     max_concurrent_activities: Annotated[int, Field(ge=1, le=10_000, description="activities at once")] = 100
+    max_concurrent_local_activities: Annotated[
+        int, Field(ge=1, le=10_000, description="database steps at once within workflow tasks; at most the pool's size")
+    ] = 10
     max_concurrent_workflow_tasks: Annotated[int, Field(ge=2, le=10_000, description="workflow tasks at once")] = 100
     max_cached_workflows: Annotated[int, Field(ge=0, description="open workflows kept in memory")] = 1000
     shutdown_seconds: Annotated[Seconds, Field(description="how long running activities may finish on SIGTERM")] = 30
+    # Temporal joins the two with a dot, so the name has none.
+    deployment_name: Annotated[
+        Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")] | None,
+        Field(description="worker deployment in Temporal; with a build id, what starts on a version ends on it"),
+    ] = None
+    build_id: Annotated[
+        Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$")] | None,
+        Field(description="the version within the deployment, a new one for each release"),
+    ] = None
+
+    @model_validator(mode="after")
+    def _a_version_is_whole(self) -> Self:
+        if bool(self.deployment_name) != bool(self.build_id):
+            raise ValueError("set both CHECKOUT_WORKER_DEPLOYMENT_NAME and CHECKOUT_WORKER_BUILD_ID, or neither")
+        return self
 
 
 class ApiKey(BaseModel):
@@ -187,6 +205,8 @@ class ApiSettings(_Settings):
     ]
     api_host: Annotated[str, Field(description="where the API listens")] = "127.0.0.1"
     api_port: Annotated[Port, Field(description="port of the API")] = 8000
+    api_shed_above_seconds: Annotated[Seconds, Field(description="new checkouts that would take longer are shed")] = 5
+    api_max_requests: Annotated[int, Field(ge=1, le=10**6, description="requests of each kind answered at once")] = 1000
     payment_stuck_after_seconds: Annotated[
         Seconds, Field(description="automatic payment tries before support is called")
     ] = 120

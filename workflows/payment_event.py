@@ -17,6 +17,7 @@ _NOBODY_THERE = "ExternalWorkflowExecutionNotFound"
 #: What came of the event -> the sentence for an operator who opens the workflow in the UI.
 _SENTENCES = {
     "unmatched": "No checkout of this payment is known. The event stays in the inbox until there is one.",
+    "known": "The checkout had been paid with this and confirmed before the event came.",
     "applied": "The checkout was told, and looks at its payment.",
     "given_back": "The checkout had ended without an order, and the provider held its money: it was **given back**.",
     "nothing_held": "The checkout had ended, and the provider holds no money that it should not.",
@@ -30,7 +31,7 @@ class PaymentEventWorkflow:
 
     @workflow.run
     async def run(self, event: PaymentEvent) -> str:
-        """Answers what came of it: unmatched, applied, or after the end given_back, nothing_held, not_ended.
+        """Answers what came of it: unmatched, known, applied, or after the end given_back, nothing_held, not_ended.
 
         The event is only a reason to look: whatever it says, and in whatever order events come, the provider is asked.
         """
@@ -42,11 +43,13 @@ class PaymentEventWorkflow:
 
     async def _pass_on(self, event: PaymentEvent) -> str:
         saga = Saga(Patience())
-        checkout_id = await saga.ask(RecordActivities.record_payment_event, event, database, "write it down")
-        if checkout_id is None:
+        answer = await saga.ask(RecordActivities.record_payment_event, event, database, "write it down")
+        if answer.checkout_id is None:
             return "unmatched"
+        if answer.is_known:
+            return "known"
         try:
-            await workflow.get_external_workflow_handle(checkout_id).signal("payment_event", event)
+            await workflow.get_external_workflow_handle(answer.checkout_id).signal("payment_event", event)
         except ApplicationError as error:
             if error.type != _NOBODY_THERE:
                 raise

@@ -17,22 +17,30 @@ _HOPELESS = [error.__name__ for error in (TooLate, InvariantBroken, ProviderRefu
 
 #: Above the server's own limit for a statement (8 s); also how long the death of a worker goes unnoticed.
 _DATABASE_TIMEOUT = timedelta(seconds=10)
+#: Far more than a few statements take, and less than a workflow task may.
+LOCAL_TIMEOUT = timedelta(seconds=1.5)
+LOCAL_RETRY = RetryPolicy(maximum_attempts=1)
 _HEARTBEAT_TIMEOUT = timedelta(seconds=HEARTBEAT_TIMEOUT_SECONDS)
 
 
 @dataclass(frozen=True)
 class Policy:
-    """The time-outs and retries of one execution of an activity."""
+    """The time-outs and retries of one execution of an activity.
+
+    ``local_first``: one try within the workflow task, which spares the server the scheduling; what that cannot do at
+    once is done as a regular activity, where an operator sees it pending, with its error.
+    """
 
     start_to_close: timedelta
     retry: RetryPolicy
     heartbeat: timedelta | None = None
     schedule_to_close: timedelta | None = None
+    local_first: bool = False
 
 
 def database(_: Patience) -> Policy:
     """A few statements, retried for as long as PostgreSQL is away: nobody is charged meanwhile, and it comes back."""
-    return Policy(_DATABASE_TIMEOUT, _retry(first=0.2, slowest=5, hopeless=_HOPELESS))
+    return Policy(_DATABASE_TIMEOUT, _retry(first=0.2, slowest=5, hopeless=_HOPELESS), local_first=True)
 
 
 def database_undo(_: Patience) -> Policy:

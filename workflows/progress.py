@@ -123,7 +123,8 @@ class Progress:
 
     def ended_before(self, recorded: Recorded) -> None:
         """Another run of this checkout ended long ago, and the tables still know how."""
-        self.ordered(OrderAnswer(None, recorded.order_number, recorded.total_minor, recorded.lines))
+        if recorded.order_number:  # What was rejected has none, and keeps the lines that were asked for.
+            self.ordered(OrderAnswer(None, recorded.order_number, recorded.total_minor, recorded.lines))
         payment = replace(self.view.payment, status=recorded.payment_status, attempts=recorded.attempts)
         self._show(payment=replace(payment, decline_code=recorded.decline_code))
         self.becomes(recorded.status, recorded.reason)

@@ -5,15 +5,18 @@ What this knows about failure, so that the story need not:
 * an undo is remembered before its do is started, since a do that timed out may have happened;
 * a do that is under way when a cancellation comes runs to the end of its present try (no further ones are made), and
   only then is anything undone, so that no undo ever races its do;
-* an undo is retried until it lands.
+* an undo is retried until it lands;
+* what is quick is tried within the workflow task first, and handed to the server only when that did not do it.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar, cast
 
 from temporalio import workflow
+from temporalio.exceptions import FailureError
 
 from workflows import policies
 from workflows.policies import Policy
@@ -115,7 +118,13 @@ class Saga:
     ) -> Ask:
         """Run an activity that has nothing to undo; raises as `take` does, but for `Refused`."""
         self._refuse_when_stopped()
-        return await _settled(_start(function, request, policy(self._patience), summary))
+        chosen = policy(self._patience)
+        if chosen.local_first:
+            with contextlib.suppress(FailureError):
+                return await _settled(_start_local(function, request, summary), is_retried=False)
+            # Whatever was wrong, the server runs it again and keeps account of it; every step may run twice.
+            self._refuse_when_stopped()
+        return await _settled(_start(function, request, chosen, summary), is_retried=True)
 
     def _refuse_when_stopped(self) -> None:
         if self._is_stopped:
@@ -156,13 +165,26 @@ def _start(
     )
 
 
-async def _settled(handle: workflow.ActivityHandle[Ask]) -> Ask:
+def _start_local(
+    function: Callable[[Any, In], Awaitable[Ask]], request: In, summary: str | None
+) -> workflow.ActivityHandle[Ask]:
+    return workflow.start_local_activity(
+        cast(Callable[[In], Awaitable[Ask]], function),
+        request,
+        start_to_close_timeout=policies.LOCAL_TIMEOUT,
+        retry_policy=policies.LOCAL_RETRY,
+        summary=summary,
+    )
+
+
+async def _settled(handle: workflow.ActivityHandle[Ask], *, is_retried: bool) -> Ask:
     """The answer of an activity; when cancelled, wait until it has come to rest and then pass the cancellation on."""
     try:
         return await asyncio.shield(handle)
     except asyncio.CancelledError:
-        # Asks the server for no further try. The present one is not stopped; it runs to its end, which is then known.
-        handle.cancel()
+        if is_retried:
+            # Asks the server for no further try. The present one is not stopped: it runs to its end.
+            handle.cancel()
         await workflow.wait([handle])
         if not handle.cancelled():
             handle.exception()  # Seen. An undo finds out for itself what the step had come to.

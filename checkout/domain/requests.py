@@ -259,3 +259,11 @@ class PaymentEvent:
     provider_reference: str
     checkout_id: str | None
     created: int
+
+
+@dataclass(frozen=True)
+class EventAnswer:
+    """The checkout that an event concerns, None while there is none; ``is_known``: it tells nothing that we lacked."""
+
+    checkout_id: str | None = None
+    is_known: bool = False

@@ -11,6 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client, WorkflowHandle
 from temporalio.common import WorkflowIDReusePolicy
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from checkout.config import WorkerSettings
 from checkout.db.session import Database
@@ -64,7 +65,7 @@ class Shop:
 @asynccontextmanager
 async def open_shop(client: Client, engine: AsyncEngine) -> AsyncIterator[Shop]:
     gateway = ScriptedGateway()
-    async with build_worker(client, Database(engine), gateway, WorkerSettings()):
+    async with build_worker(client, Database(engine), gateway, WorkerSettings(), SandboxedWorkflowRunner()):
         yield Shop(client, engine, gateway)
 
 

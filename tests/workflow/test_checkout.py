@@ -162,3 +162,10 @@ async def test_when_temporal_has_forgotten_the_tables_still_know(shop: Shop, wro
     assert (again.status, again.reason, again.order_number) == (first.status, first.reason, first.order_number)
     assert (again.lines, again.payment) == (first.lines, first.payment)
     assert len(shop.gateway.charged) == 1
+
+
+async def test_a_rejection_that_is_found_again_still_names_what_was_asked_for(shop: Shop) -> None:
+    """As after a worker that died between its commit and its report."""
+    first = await shop.buy(checkout_id="chk_again", lines=(Line("MUG", 100),))
+    again = await shop.buy(checkout_id="chk_again", lines=(Line("MUG", 100),))
+    assert (again.status, again.reason, again.lines) == (first.status, Reason.OUT_OF_STOCK, first.lines)

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client, WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 
-from checkout.domain.errors import OutcomeUnknown, PaymentMethodRefused, ProviderUnavailable
+from checkout.domain.errors import OutcomeUnknown, PaymentMethodRefused, ProviderRefusesKey, ProviderUnavailable
 from checkout.domain.requests import (
     Cancel,
     Patience,
@@ -49,6 +49,15 @@ async def stuck(shop: Shop) -> Handle:
     view = await until(handle, CheckoutStatus.PAYMENT_STUCK)
     assert view.payment.status == PaymentStatus.UNKNOWN
     return handle
+
+
+async def test_a_key_that_the_provider_refuses_undoes_nothing(shop: Shop) -> None:
+    shop.gateway.charge_answer = ProviderRefusesKey("revoked")
+    handle = await shop.start(patience=Patience(payment_stuck_after_seconds=0.5))
+    await until(handle, CheckoutStatus.PAYMENT_STUCK)
+    shop.gateway.charge_answer = CAPTURED
+    await handle.execute_update(CheckoutWorkflow.retry_payment, RETRY)
+    assert (await handle.result()).status == CheckoutStatus.CONFIRMED
 
 
 async def test_a_declined_customer_pays_in_another_way(shop: Shop) -> None:

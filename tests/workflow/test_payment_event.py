@@ -5,6 +5,7 @@ import uuid
 from collections.abc import AsyncIterator
 
 import pytest
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 from temporalio.common import WorkflowIDReusePolicy
@@ -32,11 +33,15 @@ async def shop(
     assert await violations(engine) == []
 
 
-async def tell(shop: Shop, reference: str, checkout_id: str | None = None, event_id: str | None = None) -> str:
+async def tell(
+    shop: Shop,
+    reference: str,
+    checkout_id: str | None = None,
+    event_id: str | None = None,
+    type: str = "payment_intent.succeeded",
+) -> str:
     """Have the provider's news of an intent passed on; what came of it."""
-    event = PaymentEvent(
-        event_id or f"evt_{uuid.uuid4().hex}", "payment_intent.succeeded", reference, checkout_id, int(time.time())
-    )
+    event = PaymentEvent(event_id or f"evt_{uuid.uuid4().hex}", type, reference, checkout_id, int(time.time()))
     return await shop.client.execute_workflow(
         PaymentEventWorkflow.run,
         event,
@@ -70,7 +75,7 @@ async def test_a_checkout_under_way_is_told(shop: Shop) -> None:
 
 async def test_an_event_without_our_metadata_finds_its_checkout_by_the_intent(shop: Shop) -> None:
     await (await shop.start()).result()
-    assert await tell(shop, await shop.value("SELECT provider_reference FROM payments")) == "nothing_held"
+    assert await tell(shop, await shop.value("SELECT provider_reference FROM payments")) == "known"
     assert await shop.value("SELECT status FROM payment_events") == "applied"
 
 
@@ -82,7 +87,25 @@ async def test_an_event_of_nobody_stays_in_the_inbox(shop: Shop) -> None:
 async def test_a_confirmed_sale_keeps_its_money(shop: Shop) -> None:
     handle = await shop.start()
     await handle.result()
-    assert await tell(shop, await shop.value("SELECT provider_reference FROM payments"), handle.id) == "nothing_held"
+    intent = await shop.value("SELECT provider_reference FROM payments")
+    assert await tell(shop, intent, handle.id, type="payment_intent.processing") == "nothing_held"
+    assert await shop.held_minor(handle.id) == 2580
+
+
+async def test_of_a_capture_that_was_sold_already_the_provider_is_not_asked_again(shop: Shop) -> None:
+    handle = await shop.start()
+    await handle.result()
+    intent = await shop.value("SELECT provider_reference FROM payments")
+    assert await tell(shop, intent, handle.id, event_id="evt_1") == "known"
+    history = await shop.client.get_workflow_handle("evt_1").fetch_history()
+    assert not any(event.HasField("activity_task_scheduled_event_attributes") for event in history.events)
+
+
+async def test_of_another_intent_of_a_sold_checkout_the_provider_is_asked(shop: Shop) -> None:
+    handle = await shop.start()
+    await handle.result()
+    assert await tell(shop, await shop.charge_beside_the_books(handle.id), handle.id) != "known"
+    assert (await shop.reconcile()).repaired == 1
     assert await shop.held_minor(handle.id) == 2580
 
 
@@ -97,9 +120,10 @@ async def test_money_that_comes_after_the_end_is_given_back_at_once(shop: Shop) 
 
 
 async def test_a_checkout_that_temporal_has_forgotten_is_looked_at_all_the_same(shop: Shop) -> None:
-    columns = "checkout_id, status, customer_id, currency, reason"
-    values = "'chk_old', 'cancelled', 'cus_42', 'EUR', 'payment_declined'"
-    await shop.tamper(f"INSERT INTO checkouts ({columns}) VALUES ({values})")
+    async with shop.engine.begin() as connection:
+        columns, values = "checkout_id, status, reason", "'chk_old', 'compensating', 'payment_declined'"
+        await connection.execute(text(f"INSERT INTO checkouts ({columns}) VALUES ({values})"))
+        await connection.execute(text("UPDATE checkouts SET status = 'cancelled'"))
     intent = await shop.charge_beside_the_books("chk_old")
     assert await tell(shop, intent, "chk_old") == "given_back"
     assert await shop.held_minor("chk_old") == 0

@@ -10,8 +10,9 @@
     ├── DatabaseUnavailable      PostgreSQL is away, full, locked or read-only: ask again
     └── ProviderError            the payment provider did not give a usable answer
         ├── ProviderUnavailable  nothing can have happened: ask again
+        │   └── ProviderRefusesKey   our key is wrong or may not do this: ask again, once a person has repaired it
         ├── OutcomeUnknown       it may have happened: find out, never assume
-        └── ProviderRefusedCall  our call is wrong (key, parameters): a bug, for a person
+        └── ProviderRefusedCall  our call is wrong (its parameters): a bug, for a person
             ├── PaymentMethodRefused  it is the customer's payment method that the provider does not take
             └── AmountRefused         it is the amount: too small, or with a decimal too many
 
@@ -63,6 +64,10 @@ class ProviderUnavailable(ProviderError):
     def __init__(self, message: str, retry_after_seconds: float | None = None) -> None:
         super().__init__(message)
         self.retry_after_seconds = retry_after_seconds
+
+
+class ProviderRefusesKey(ProviderUnavailable):
+    """The provider refuses our key (CHECKOUT_STRIPE_API_KEY): it is wrong, or may not do this."""
 
 
 class OutcomeUnknown(ProviderError):

@@ -15,6 +15,7 @@ from checkout.domain.errors import (
     PaymentMethodRefused,
     ProviderError,
     ProviderRefusedCall,
+    ProviderRefusesKey,
     ProviderUnavailable,
 )
 
@@ -23,8 +24,9 @@ _MEANING: tuple[tuple[type[stripe.StripeError], type[ProviderError]], ...] = (
     # Rate limiters stand before the endpoints (https://docs.stripe.com/rate-limits), so nothing was executed.
     (stripe.RateLimitError, ProviderUnavailable),
     (stripe.InvalidRequestError, ProviderRefusedCall),
-    (stripe.AuthenticationError, ProviderRefusedCall),
-    (stripe.PermissionError, ProviderRefusedCall),
+    # A deploy with the wrong key must not undo every checkout under way: it waits until somebody has put it right.
+    (stripe.AuthenticationError, ProviderRefusesKey),
+    (stripe.PermissionError, ProviderRefusesKey),
     (stripe.SignatureVerificationError, ProviderRefusedCall),
     # The key was used for something else, and only a look at the provider's books tells for what.
     (stripe.IdempotencyError, OutcomeUnknown),
@@ -54,7 +56,7 @@ def translate(error: stripe.StripeError) -> ProviderError:
         )
     text = f"{meaning.__doc__} ({_describe(error)})"
     if issubclass(meaning, ProviderUnavailable):
-        return ProviderUnavailable(text, _retry_after_seconds(error))
+        return meaning(text, _retry_after_seconds(error))
     return meaning(text)
 
 

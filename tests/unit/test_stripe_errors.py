@@ -6,7 +6,13 @@ from typing import Any
 import pytest
 import stripe
 
-from checkout.domain.errors import OutcomeUnknown, ProviderError, ProviderRefusedCall, ProviderUnavailable
+from checkout.domain.errors import (
+    OutcomeUnknown,
+    ProviderError,
+    ProviderRefusedCall,
+    ProviderRefusesKey,
+    ProviderUnavailable,
+)
 from checkout.payments.stripe_errors import code_of, is_soft_decline, translate, translated
 
 MESSAGE = "No such PaymentMethod: '4242424242424242'"
@@ -14,8 +20,8 @@ MESSAGE = "No such PaymentMethod: '4242424242424242'"
 MEANINGS: list[tuple[type[stripe.StripeError], int, type[ProviderError]]] = [
     (stripe.RateLimitError, 429, ProviderUnavailable),
     (stripe.InvalidRequestError, 400, ProviderRefusedCall),
-    (stripe.AuthenticationError, 401, ProviderRefusedCall),
-    (stripe.PermissionError, 403, ProviderRefusedCall),
+    (stripe.AuthenticationError, 401, ProviderRefusesKey),
+    (stripe.PermissionError, 403, ProviderRefusesKey),
     (stripe.SignatureVerificationError, 400, ProviderRefusedCall),
     (stripe.IdempotencyError, 400, OutcomeUnknown),
     (stripe.APIError, 500, OutcomeUnknown),

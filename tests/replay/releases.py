@@ -1,0 +1,81 @@
+"""Two releases of the worker as processes of their own, and the `temporal` program that an operator moves them with."""
+
+import asyncio
+import os
+import shlex
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from checkout.dev.ports import HOST, claim_free_port
+from checkout.dev.process import Child, Program, listens, python_path, running
+from tests.replay.studio import Handle, Studio
+from tests.sandbox_server import API_KEY
+
+DEPLOYMENT = "checkout"
+TODAY = "worker"
+OTHER = "tests.replay.other_release"
+
+
+@asynccontextmanager
+async def release(place: Studio, module: str, build_id: str | None) -> AsyncIterator[Child]:
+    """A worker that polls; unversioned without a ``build_id``."""
+    with claim_free_port() as claim:
+        program = Program(
+            role=f"worker-{build_id or 'unversioned'}",
+            command=(sys.executable, "-m", module),
+            port=claim.port,
+            # It listens there once Temporal has let it in.
+            is_ready=lambda: listens(claim.port),
+            environment={**os.environ, **_settings(place, claim.port, build_id)},
+            stop_timeout_seconds=35,
+        )
+        async with running(program, lambda role, line: print(f"{role} | {line}", file=sys.stderr)) as child:  # noqa: T201
+            yield child
+
+
+def _settings(place: Studio, port: int, build_id: str | None) -> dict[str, str]:
+    settings = {
+        "CHECKOUT_TEMPORAL_ADDRESS": place.temporal.address,
+        "CHECKOUT_TEMPORAL_NAMESPACE": place.temporal.namespace,
+        "CHECKOUT_DATABASE_URL": place.postgres.server.url("checkout"),
+        "CHECKOUT_STRIPE_API_KEY": API_KEY,
+        "CHECKOUT_STRIPE_API_BASE": place.sandbox.url,
+        "CHECKOUT_PROVIDER_TIMEOUT_SECONDS": "2",
+        "CHECKOUT_WORKER_HOST": HOST,
+        "CHECKOUT_WORKER_PORT": str(port),
+    }
+    version = {"CHECKOUT_WORKER_DEPLOYMENT_NAME": DEPLOYMENT, "CHECKOUT_WORKER_BUILD_ID": build_id}
+    return settings | {name: value for name, value in version.items() if value and build_id}
+
+
+async def temporal(place: Studio, command: str) -> str:
+    """Run ``temporal COMMAND`` as the documents have it; answers what it prints.
+
+    Raises:
+        AssertionError: it failed.
+    """
+    where = ("--address", place.temporal.address, "--namespace", place.temporal.namespace)
+    process = await asyncio.create_subprocess_exec(
+        *(str(python_path("temporal")), *shlex.split(command), *where),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    output, _ = await process.communicate()
+    assert process.returncode == 0, output.decode()
+    return output.decode()
+
+
+async def make_current(place: Studio, build_id: str) -> None:
+    """What starts from now on starts on this release."""
+    await temporal(
+        place,
+        f"worker deployment set-current-version --deployment-name {DEPLOYMENT} --build-id {build_id} --yes",
+    )
+
+
+async def build_of(handle: Handle) -> str:
+    """The build that worked on the checkout last; empty for unversioned workers."""
+    info = (await handle.describe()).raw_description.workflow_execution_info.versioning_info
+    return str(info.deployment_version.build_id)

@@ -1,0 +1,206 @@
+"""What is recorded of checkouts while every server is well: each ending, and each state that waits.
+
+A story sets its scene, and keeps the history under a name. Stories share the servers and run side by side, so none may
+depend on how long something takes, or touch what another one needs.
+"""
+
+import asyncio
+from contextlib import suppress
+
+from temporalio.client import WorkflowFailureError, WorkflowUpdateFailedError
+
+from checkout.domain.requests import Cancel, Line, Patience, ResolvePayment, RetryPayment, SubmitPayment
+from checkout.domain.states import CheckoutStatus, Reason
+from tests.replay.studio import Handle, Studio
+from workflows.checkout import CheckoutWorkflow
+
+#: Support is called, and the payment window closes, after a second.
+HASTY = Patience(payment_stuck_after_seconds=1, provider_timeout_seconds=2)
+SHORT_WINDOW = Patience(payment_window_seconds=1)
+VISA = SubmitPayment("pm_card_visa")
+DECLINED = "pm_card_visa_chargeDeclined"
+AT_THE_BANK = "pm_card_authenticationRequired"
+STAFF = ("support:desk", "the customer calls")
+
+
+async def end(place: Studio, handle: Handle, name: str) -> None:
+    """Wait for the ending and keep it."""
+    await handle.result()
+    await place.keep(handle, name)
+
+
+async def awaiting(place: Studio, name: str, method: str = DECLINED, patience: Patience | None = None) -> Handle:
+    """A checkout whose customer has the turn."""
+    handle = await place.checkout(name, method, patience=patience or Patience())
+    await place.at(handle, CheckoutStatus.AWAITING_PAYMENT)
+    return handle
+
+
+async def stuck(place: Studio, name: str, method: str = "pm_sandbox_unavailable") -> Handle:
+    """A checkout whose payment waits for support."""
+    handle = await place.checkout(name, method, patience=HASTY)
+    await place.at(handle, CheckoutStatus.PAYMENT_STUCK)
+    return handle
+
+
+async def refused(update: object) -> None:
+    """An update that the workflow answers with an error, which is in its history too."""
+    with suppress(WorkflowUpdateFailedError):
+        await update  # type: ignore[misc]  # any of the workflow's updates
+
+
+async def confirmed(place: Studio) -> None:
+    """At the first try; for nothing; and where the provider needs to be asked twice."""
+    await end(place, await place.checkout("confirmed"), "confirmed")
+    free = await place.checkout("free", lines=(Line("FREE", 1),))
+    await end(place, free, "confirmed_for_nothing")
+    for fault in ("lost_response", "error_after_charge", "flaky"):
+        await end(place, await place.checkout(fault, f"pm_sandbox_{fault}"), f"confirmed_after_{fault}")
+
+
+async def rejected(place: Studio) -> None:
+    """For each reason that there is before anybody pays."""
+    await end(place, await place.checkout("unknown_sku", lines=(Line("NONE", 1),)), "rejected_unknown_sku")
+    await end(place, await place.checkout("out_of_stock", lines=(Line("MUG", 5000),)), "rejected_out_of_stock")
+    await end(place, await place.checkout("currency", currency="USD"), "rejected_currency_mismatch")
+    await end(place, await place.checkout("price", expected_total_minor=2579), "rejected_price_changed")
+    await end(place, await place.checkout("too_large", lines=(Line("YACHT", 2),)), "rejected_total_too_large")
+    await (await place.checkout("cart_first", cart_id="cart_1")).result()
+    await end(place, await place.checkout("cart_again", cart_id="cart_1"), "rejected_cart_already_ordered")
+
+
+async def declined(place: Studio) -> None:
+    """Paid in another way; given up; declined too often."""
+    other = await awaiting(place, "declined")
+    await place.keep(other, "open_awaiting_another_method")
+    await other.execute_update(CheckoutWorkflow.submit_payment, VISA)
+    await refused(other.execute_update(CheckoutWorkflow.submit_payment, VISA))
+    await end(place, other, "declined_then_paid_in_another_way")
+    late = await place.checkout("declined_late", DECLINED, patience=SHORT_WINDOW)
+    await end(place, late, "declined_then_window_expired")
+    often = await awaiting(place, "declined_often", patience=Patience(max_attempts=2))
+    await often.execute_update(CheckoutWorkflow.submit_payment, SubmitPayment(DECLINED))
+    await end(place, often, "declined_too_often")
+
+
+async def authenticated(place: Studio) -> None:
+    """Approved; failed; not done in time; and paid in another way instead."""
+    approved = await awaiting(place, "approved", AT_THE_BANK)
+    await place.keep(approved, "open_awaiting_authentication")
+    await place.at_the_bank(approved, "approve")
+    await end(place, approved, "authentication_approved")
+    failed = await awaiting(place, "failed", AT_THE_BANK)
+    await place.at_the_bank(failed, "fail")
+    while (await failed.query(CheckoutWorkflow.status)).payment.status != "declined":
+        await asyncio.sleep(0.05)
+    await place.at(failed, CheckoutStatus.AWAITING_PAYMENT)
+    await failed.execute_update(CheckoutWorkflow.submit_payment, VISA)
+    await end(place, failed, "authentication_failed_then_paid")
+    late = await place.checkout("authentication_late", AT_THE_BANK, patience=SHORT_WINDOW)
+    await end(place, late, "authentication_expired")
+    other = await awaiting(place, "authentication_replaced", AT_THE_BANK)
+    await other.execute_update(CheckoutWorkflow.submit_payment, VISA)
+    await end(place, other, "authentication_replaced")
+
+
+async def pending(place: Studio) -> None:
+    """The bank takes its time; an event makes the look come sooner."""
+    handle = await place.checkout("pending", "pm_sandbox_processing")
+    while (await handle.query(CheckoutWorkflow.status)).payment.status != "pending":
+        await asyncio.sleep(0.05)
+    await place.keep(handle, "open_pending_at_the_bank")
+    assert await place.tell("event_applied", await place.reference_of(handle), handle.id) == "applied"
+    await end(place, handle, "pending_then_captured")
+
+
+async def charging(place: Studio) -> None:
+    """A try is under way, and the provider refuses it for now."""
+    handle = await place.checkout("charging", "pm_sandbox_unavailable")
+    await place.seen(handle, lambda is_: any(a.attempt > 1 for a in is_.raw_description.pending_activities))
+    await place.keep(handle, "open_charging")
+    await handle.cancel()
+    await end(place, handle, "cancelled_by_operator_while_charging")
+
+
+async def stuck_and_solved(place: Studio) -> None:
+    """By the provider itself, and by support in each way."""
+    itself = await stuck(place, "stuck_itself", "pm_sandbox_late_capture")
+    again = await stuck(place, "stuck_retried")
+    await place.keep(again, "open_payment_stuck")
+    await again.execute_update(CheckoutWorkflow.retry_payment, RetryPayment(*STAFF, "pm_card_visa"))
+    await end(place, again, "stuck_then_retried")
+    taken = await stuck(place, "stuck_captured")
+    reference = await place.charge_beside_the_books(taken.id)
+    word = ResolvePayment(*STAFF, captured=True, provider_reference=reference)
+    await refused(taken.execute_update(CheckoutWorkflow.resolve_payment, word))
+    await end(place, taken, "stuck_then_resolved_as_captured")
+    await end(place, itself, "stuck_then_captured_by_itself")
+
+
+async def stuck_and_not_charged(place: Studio) -> None:
+    """Support finds that nothing was taken, is contradicted, or gives up."""
+    nothing = await stuck(place, "stuck_not_charged")
+    await nothing.execute_update(CheckoutWorkflow.resolve_payment, ResolvePayment(*STAFF, captured=False))
+    await place.at(nothing, CheckoutStatus.AWAITING_PAYMENT)
+    await nothing.execute_update(CheckoutWorkflow.submit_payment, VISA)
+    await end(place, nothing, "stuck_then_resolved_as_not_charged")
+    given_up = await stuck(place, "stuck_cancelled")
+    lie = ResolvePayment(*STAFF, captured=True, provider_reference="pi_unknown")
+    await refused(given_up.execute_update(CheckoutWorkflow.resolve_payment, lie))
+    await given_up.execute_update(CheckoutWorkflow.cancel, Cancel(Reason.CANCELLED_BY_SUPPORT, *STAFF))
+    await end(place, given_up, "stuck_then_cancelled_by_support")
+
+
+async def cancelled(place: Studio) -> None:
+    """By whom it may be, while the customer has the turn."""
+    customer = await awaiting(place, "cancelled_customer")
+    await customer.execute_update(CheckoutWorkflow.cancel, Cancel())
+    await end(place, customer, "cancelled_by_customer")
+    operator = await awaiting(place, "cancelled_operator")
+    await operator.cancel()
+    await end(place, operator, "cancelled_by_operator")
+
+
+async def given_back(place: Studio) -> None:
+    """Another amount was taken than the order's."""
+    wrong = await place.checkout("wrong_amount", "pm_sandbox_wrong_amount")
+    await end(place, wrong, "amount_mismatch")
+
+
+async def failed(place: Studio) -> None:
+    """A step meets what no try can help: at the beginning, and when the money is taken already."""
+    columns = "checkout_id, status, customer_id, currency, reason"
+    values = "'chk_too_late', 'compensating', 'cus_42', 'EUR', 'cancelled_by_customer'"
+    await place.tamper(f"INSERT INTO checkouts ({columns}) VALUES ({values})")
+    early = await place.checkout("too_late")
+    late = await awaiting(place, "tampered", AT_THE_BANK)
+    await place.tamper(f"UPDATE orders SET total_minor = total_minor + 1 WHERE checkout_id = '{late.id}'")
+    await place.at_the_bank(late, "approve")
+    for handle, name in ((early, "bug_at_the_first_step"), (late, "bug_at_the_last_step")):
+        with suppress(WorkflowFailureError):
+            await handle.result()
+        await place.keep(handle, name)
+
+
+async def ended_before(place: Studio) -> None:
+    """Temporal has forgotten the checkout, and its tables have not."""
+    for name, method in (("again", "pm_card_visa"), ("again_undone", "pm_sandbox_wrong_amount")):
+        await (await place.checkout(name, method)).result()
+        ending = "confirmed" if method == "pm_card_visa" else "cancelled"
+        await end(place, await place.checkout(name, method), f"ended_before_as_{ending}")
+
+
+TOGETHER = (
+    confirmed,
+    rejected,
+    declined,
+    authenticated,
+    pending,
+    charging,
+    stuck_and_solved,
+    stuck_and_not_charged,
+    cancelled,
+    given_back,
+    failed,
+    ended_before,
+)

@@ -1,0 +1,151 @@
+"""An upgrade with open checkouts: two releases that do not fit each other run side by side, and none of them notices.
+
+The commands are those of "Upgrading" in docs/operations.md.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+import pytest
+from temporalio.api.enums.v1 import EventType
+from temporalio.client import WorkflowQueryFailedError
+
+from checkout.dev.process import Child
+from checkout.domain.requests import RetryPayment
+from checkout.domain.states import CheckoutStatus
+from tests.attempts import until
+from tests.invariants import violations
+from tests.replay.releases import DEPLOYMENT, OTHER, TODAY, build_of, make_current, release, temporal
+from tests.replay.stories import AT_THE_BANK, STAFF, VISA, awaiting, stuck
+from tests.replay.studio import Handle, Studio, servers
+from workflows.checkout import CheckoutWorkflow
+
+#: Whether a release is drained is looked at every three minutes, by default.
+LOOK_AT_ONCE = (
+    *("--dynamic-config-value", 'matching.wv.VersionDrainageStatusVisibilityGracePeriod="1s"'),
+    *("--dynamic-config-value", 'matching.wv.VersionDrainageStatusRefreshInterval="1s"'),
+)
+UNVERSIONED = 'ExecutionStatus = "Running" AND TemporalWorkerDeploymentVersion IS NULL'
+
+
+@dataclass
+class Upgrade:
+    """Release 2 is current, release 1 runs beside it; ``open`` are checkouts that began before release 2 came."""
+
+    place: Studio
+    old: Child
+    new: Child
+    open: dict[str, Handle]
+
+    async def drainage(self, build_id: str) -> str:
+        """The line of the release's state, as an operator sees it."""
+        told = await temporal(
+            self.place, f"worker deployment describe-version --deployment-name {DEPLOYMENT} --build-id {build_id}"
+        )
+        return next(line.split()[-1] for line in told.splitlines() if "DrainageStatus" in line)
+
+
+@pytest.fixture(scope="module")
+async def upgrade() -> AsyncIterator[Upgrade]:
+    """From unversioned workers to release 1, and from there to release 2, whose story is another one."""
+    async with AsyncExitStack() as stack:
+        place = await stack.enter_async_context(servers(*LOOK_AT_ONCE))
+        async with release(place, TODAY, None):
+            handles = {"unversioned": await awaiting(place, "unversioned")}
+            old = await stack.enter_async_context(release(place, TODAY, "1"))
+            await make_current(place, "1")
+            await _pin_the_unversioned(place)
+        names = ("declined", "moved", "at the bank", "stuck")
+        began = await asyncio.gather(
+            awaiting(place, "declined"),
+            awaiting(place, "moved"),
+            awaiting(place, "bank", AT_THE_BANK),
+            stuck(place, "stuck"),
+        )
+        handles |= dict(zip(names, began, strict=True))
+        new = await stack.enter_async_context(release(place, OTHER, "2"))
+        await make_current(place, "2")
+        yield Upgrade(place, old, new, handles)
+        assert await violations(place.engine) == []
+
+
+async def _pin_the_unversioned(place: Studio) -> None:
+    """Whatever waits on no version would otherwise take the newest at its next task."""
+    await temporal(
+        place,
+        f"workflow update-options --query '{UNVERSIONED}' --versioning-override-behavior pinned "
+        f"--versioning-override-deployment-name {DEPLOYMENT} --versioning-override-build-id 1 --yes",
+    )
+    handle = place.client.get_workflow_handle("chk_unversioned")
+    await place.seen(
+        handle, lambda is_: is_.raw_description.workflow_execution_info.versioning_info.HasField("versioning_override")
+    )
+
+
+async def failed_tasks(handle: Handle) -> int:
+    history = await handle.fetch_history()
+    return sum(event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED for event in history.events)
+
+
+async def test_a_new_checkout_starts_on_the_new_release(upgrade: Upgrade) -> None:
+    handle = await upgrade.place.checkout("new")
+
+    assert (await handle.result()).status == CheckoutStatus.CONFIRMED
+    assert (await build_of(handle), await failed_tasks(handle)) == ("2", 0)
+
+
+@pytest.mark.parametrize("name", ["unversioned", "declined", "at the bank", "stuck"])
+async def test_an_open_checkout_ends_on_the_release_it_began_on(upgrade: Upgrade, name: str) -> None:
+    handle = upgrade.open.pop(name)
+    assert (await handle.query(CheckoutWorkflow.status)).status in ("awaiting_payment", "payment_stuck")
+    if name == "at the bank":
+        await upgrade.place.at_the_bank(handle, "approve")
+    elif name == "stuck":
+        await handle.execute_update(CheckoutWorkflow.retry_payment, RetryPayment(*STAFF, "pm_card_visa"))
+    else:
+        await handle.execute_update(CheckoutWorkflow.submit_payment, VISA)
+
+    assert (await handle.result()).status == CheckoutStatus.CONFIRMED
+    assert (await build_of(handle), await failed_tasks(handle)) == ("1", 0)
+
+
+async def test_a_checkout_moved_to_where_it_does_not_fit_goes_on_once_it_is_moved_back(upgrade: Upgrade) -> None:
+    handle = upgrade.open.pop("moved")
+    options = f"workflow update-options --workflow-id {handle.id} --versioning-override-behavior"
+    to_the_new = f"--versioning-override-deployment-name {DEPLOYMENT} --versioning-override-build-id 2"
+    await temporal(upgrade.place, f"{options} pinned {to_the_new}")
+    with pytest.raises(WorkflowQueryFailedError, match="Nondeterminism"):
+        await handle.query(CheckoutWorkflow.status)
+    await temporal(upgrade.place, f"{options} unspecified")
+
+    await handle.execute_update(CheckoutWorkflow.submit_payment, VISA)
+    assert (await handle.result()).status == CheckoutStatus.CONFIRMED
+    assert (await build_of(handle), await failed_tasks(handle)) == ("1", 0)
+
+
+async def test_after_a_rollback_a_new_checkout_starts_on_the_old_release(upgrade: Upgrade) -> None:
+    on_the_new = await awaiting(upgrade.place, "before_rollback")
+    await make_current(upgrade.place, "1")
+    after = await upgrade.place.checkout("after_rollback")
+    await after.result()
+    await make_current(upgrade.place, "2")
+    await on_the_new.execute_update(CheckoutWorkflow.submit_payment, VISA)
+    await on_the_new.result()
+
+    assert [await build_of(handle) for handle in (after, on_the_new)] == ["1", "2"]
+
+
+async def test_a_release_is_drained_once_its_last_checkout_has_ended_and_may_stop(upgrade: Upgrade) -> None:
+    last = await awaiting(upgrade.place, "last_on_2")
+    await make_current(upgrade.place, "1")
+    assert await upgrade.drainage("2") == "draining"
+    await last.cancel()
+    await last.result()
+    await until(lambda: upgrade.drainage("2"), lambda state: state == "drained")
+    await upgrade.new.stop()
+
+    assert await upgrade.new.exited() == 0
+    handle = await upgrade.place.checkout("after_the_end")
+    assert (await handle.result()).status == CheckoutStatus.CONFIRMED

@@ -62,8 +62,10 @@ class StockActivities:
         )
 
     @activity.defn
-    async def release_stock(self, undo: Undo) -> None:
+    async def release_stock(self, undo: Undo) -> Recorded:
         """Give back whatever is held, and close the checkout; a `reserve_stock` that comes later does nothing.
+
+        Answers how the checkout ended, which is not as the undo wants it where `reserve_stock` had rejected it before.
 
         Raises:
             InvariantBroken: the checkout is confirmed, and stays so.
@@ -73,3 +75,5 @@ class StockActivities:
             await connection.execute(stock.LOCK_MINE, parameters)
             await connection.execute(stock.RELEASE, parameters)
             await connection.execute(checkouts.CLOSE, parameters | {"ending": undo.reason.ending})
+            ended = (await connection.execute(checkouts.STATUS, parameters)).one()
+        return Recorded(CheckoutStatus(ended.status), Reason(ended.reason))

@@ -94,7 +94,7 @@ class CheckoutWorkflow:
         stuck = partial(self._progress.enters, CheckoutStatus.COMPENSATION_STUCK, self._saga)
         for answer in await self._saga.unwind(Undo(self._request.checkout_id, reason, actor), stuck):
             self._progress.undone(answer)
-        self._progress.becomes(reason.ending, reason)
+        self._progress.ends(reason)
 
     def _cancel(self, command: Cancel) -> None:
         """Stop buying, unless it is too late for that; the second to ask changes nothing."""

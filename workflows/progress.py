@@ -100,10 +100,17 @@ class Progress:
             self.paid(answer, self.view.payment.attempts)
 
     def undone(self, answer: Any) -> None:
-        """An undo has landed; that of a payment tells where the money is now."""
+        """An undo has landed; that of a payment tells where the money is now, and the last one how it all ended."""
+        if isinstance(answer, Recorded):
+            self.becomes(answer.status, answer.reason)
         if isinstance(answer, PaymentAnswer) and answer.status != PaymentStatus.NONE:
             self.note("step", f"payment {answer.status}")
             self._show(payment=replace(self.view.payment, status=answer.status, next_action=None))
+
+    def ends(self, reason: Reason) -> None:
+        """Everything is undone: it ended for this reason, unless the last undo has told of another."""
+        if not self.status.is_final:
+            self.becomes(reason.ending, reason)
 
     async def enters(self, status: CheckoutStatus, saga: Saga) -> None:
         """The checkout comes to a state in which it waits; its row and the audit log learn of it too."""

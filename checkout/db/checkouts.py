@@ -29,7 +29,7 @@ RECORD_ACTION = text("""
     VALUES (:checkout_id, 'staff', :action, :before, :after, :actor, :reason)
 """)
 
-STATUS = text("SELECT status FROM checkouts WHERE checkout_id = :checkout_id")
+STATUS = text("SELECT status, reason FROM checkouts WHERE checkout_id = :checkout_id")
 
 #: Everything that is left of an ended checkout.
 RECORDED = text("""

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from checkout.domain.requests import Cancel
-from checkout.domain.states import CheckoutStatus
-from tests.workflow.shop import Handle, Shop
+from checkout.domain.requests import Cancel, Line
+from checkout.domain.states import CheckoutStatus, Reason
+from tests.workflow.shop import Handle, Shop, until
 from workflows.checkout import CheckoutWorkflow
 
 
@@ -69,3 +69,23 @@ async def test_cancelled_in_a_local_try_the_step_comes_to_rest_and_is_undone(sho
     assert view.status == CheckoutStatus.CANCELLED
     if how == "customer":
         assert (await update).status != CheckoutStatus.CONFIRMED
+
+
+@pytest.mark.parametrize("how", ["customer", "operator"])
+async def test_a_rejection_that_a_cancel_meets_on_its_way_stays_a_rejection(shop: Shop, how: str) -> None:
+    """The answer of the step is lost to the cancellation; the tables have it."""
+    async with shop.engine.begin() as rival:
+        await rival.execute(text("SELECT FROM products FOR UPDATE"))
+        handle = await shop.start(lines=(Line("MUG", 100),))
+        while not await pending(handle):
+            await asyncio.sleep(0.01)
+        while not await shop.value("SELECT true FROM pg_stat_activity WHERE wait_event_type = 'Lock'"):
+            await asyncio.sleep(0.01)
+        if how == "operator":
+            await handle.cancel()
+            await until(handle, CheckoutStatus.COMPENSATING)
+        else:
+            await handle.execute_update(CheckoutWorkflow.cancel, Cancel())
+    view = await handle.result()
+    assert (view.status, view.reason) == (CheckoutStatus.REJECTED, Reason.OUT_OF_STOCK)
+    assert await shop.value("SELECT status || ' ' || reason FROM checkouts") == "rejected out_of_stock"

@@ -1,6 +1,7 @@
 """The storefront's routes: start a checkout, look at it, pay in another way, cancel it."""
 
 import asyncio
+import time
 from datetime import UTC, datetime
 from typing import Final
 
@@ -10,6 +11,7 @@ from api.answers import Rendered, answer, location, render
 from api.auth import Keyring
 from api.bodies import parse_object, read_bytes, read_json_object, refuse_other_media_types
 from api.desk import CheckoutDesk
+from api.gate import Gate
 from api.headers import none_match, preferred_wait_seconds
 from api.idempotency import Claim, derive_checkout_id, derive_press, fingerprint, read_idempotency_key
 from api.metrics import Metrics
@@ -25,11 +27,14 @@ _SCOPE: Final = "storefront"
 class CheckoutRoutes:
     """The handlers, with what they need. ``closing`` is set when the process is about to end: nobody waits then."""
 
-    def __init__(self, settings: ApiSettings, desk: CheckoutDesk, metrics: Metrics, closing: asyncio.Event) -> None:
+    def __init__(
+        self, settings: ApiSettings, desk: CheckoutDesk, gate: Gate, metrics: Metrics, closing: asyncio.Event
+    ) -> None:
         self._keys = Keyring(settings.api_keys)
         self._id_secret = settings.id_secret.get_secret_value().encode()
         self._patience = settings.patience
         self._desk = desk
+        self._gate = gate
         self._metrics = metrics
         self._closing = closing
 
@@ -45,17 +50,19 @@ class CheckoutRoutes:
     async def create(self, request: Request) -> Response:
         """Start a checkout, or find the one that the same key started."""
         caller = self._keys.admit(request, _SCOPE)
-        key = read_idempotency_key(request)
+        checkout_id = derive_checkout_id(self._id_secret, caller.name, read_idempotency_key(request))
+        self._gate.knock(caller.name, checkout_id)
         body = validate(CheckoutBody, await read_json_object(request))
-        checkout = body.to_request(derive_checkout_id(self._id_secret, caller.name, key), _now(), self._patience)
+        checkout = body.to_request(checkout_id, _now(), self._patience)
 
-        accepted = await self._desk.accept(checkout, Claim(caller.name, fingerprint(checkout)))
+        admitted = await self._gate.enter(checkout, Claim(caller.name, fingerprint(checkout)))
+        accepted = admitted.accepted
         (self._metrics.replayed if accepted.is_replay else self._metrics.started).inc()
 
-        headers = {"Location": location(checkout.checkout_id)}
+        headers = {"Location": location(checkout_id)}
         if accepted.is_replay:
             headers["Idempotent-Replayed"] = "true"
-        return await self._answer_when_settled(request, accepted.snapshot, headers)
+        return await self._answer_when_settled(request, accepted.snapshot, headers, admitted.rest)
 
     async def get(self, request: Request) -> Response:
         """Look at a checkout, now or as soon as it has moved on."""
@@ -90,12 +97,24 @@ class CheckoutRoutes:
         snapshot = await self._desk.cancel(checkout_id, caller.name)
         return answer(render(snapshot), 202, {"Location": location(checkout_id)})
 
-    async def _answer_when_settled(self, request: Request, snapshot: Snapshot, headers: dict[str, str]) -> Response:
-        """202 at once, or, if the client prefers to wait, 200 as soon as the checkout has settled."""
+    async def _answer_when_settled(
+        self,
+        request: Request,
+        snapshot: Snapshot,
+        headers: dict[str, str],
+        rest: asyncio.Task[Snapshot] | None = None,
+    ) -> Response:
+        """202 at once, or, if the client prefers to wait, 200 as soon as the checkout has settled.
+
+        ``rest`` is being waited for already, and will have a later snapshot.
+        """
         wait_seconds = preferred_wait_seconds(request.headers.getlist("prefer"))
         if wait_seconds is None:
             return answer(render(snapshot), 202, headers)
-        snapshot = await self._wait(request, SETTLED, snapshot, wait_seconds)
+        time_is_up = time.monotonic() + wait_seconds
+        if rest:
+            snapshot = await self._rested(request, rest, snapshot, wait_seconds)
+        snapshot = await self._wait(request, SETTLED, snapshot, max(0.0, time_is_up - time.monotonic()))
         if not SETTLED.enough(snapshot):
             return answer(render(snapshot), 202, headers)
         return answer(render(snapshot), 200, headers | {"Preference-Applied": f"wait={wait_seconds}"})
@@ -107,11 +126,22 @@ class CheckoutRoutes:
         until = Until(lambda snapshot: none_match(conditions, render(snapshot).tag)) if conditions else SETTLED
         return render(await self._wait(request, until, rendered.snapshot, wait_seconds))
 
-    async def _wait(self, request: Request, until: Until, latest: Snapshot, seconds: int) -> Snapshot:
+    async def _wait(self, request: Request, until: Until, latest: Snapshot, seconds: float) -> Snapshot:
         # Nothing is waited for that can no longer come.
         if seconds == 0 or until.enough(latest) or (latest.view.status.is_final and not latest.is_stale):
             return latest
         return await self._desk.wait(until, latest, seconds, self._nobody_waits(request))
+
+    async def _rested(
+        self, request: Request, rest: asyncio.Task[Snapshot], latest: Snapshot, seconds: float
+    ) -> Snapshot:
+        """What the gate sees when the checkout comes to rest: it watches anyway, so one long poll is enough."""
+        hang_up = asyncio.create_task(self._nobody_waits(request))
+        try:
+            await asyncio.wait({rest, hang_up}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            hang_up.cancel()
+        return rest.result() if rest.done() else latest
 
     async def _nobody_waits(self, request: Request) -> None:
         """Return when the client is gone, or this process is about to be."""

@@ -4,11 +4,17 @@ from typing import Any, Final
 
 from api.examples import VIEWS
 
+#: Spaces at the ends do not count, so a key begins and ends with something else.
+_KEY: Final = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]([ -~]*[!-~])?$"}
+
 #: By name: what an answer may carry.
 HEADERS: Final[dict[str, dict[str, Any]]] = {
     "Location": {"description": "where the checkout is looked up", "schema": {"type": "string"}},
     "ETag": {"description": "strong tag of this view (RFC 9110)", "schema": {"type": "string"}},
-    "Retry-After": {"description": "seconds; there while the view is not final", "schema": {"type": "integer"}},
+    "Retry-After": {
+        "description": "seconds; there while the view is not final, and when the same request may be sent again",
+        "schema": {"type": "integer"},
+    },
     "Preference-Applied": {"description": "`wait=N` as it was applied (RFC 7240)", "schema": {"type": "string"}},
     "Idempotent-Replayed": {
         "description": "`true` when the same key had started this checkout before",
@@ -36,7 +42,7 @@ IDEMPOTENCY_KEY: Final = {
     "required": True,
     "description": "1-255 printable ASCII characters (0x20-0x7E), new for every checkout. The same key with the same "
     "body is the same checkout, at any time; with another body it is refused.",
-    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[ -~]{1,255}$"},
+    "schema": _KEY,
     "example": "5f0c9d9e-cart_81-1",
 }
 PRESS_KEY: Final = {
@@ -45,7 +51,7 @@ PRESS_KEY: Final = {
     "required": False,
     "description": "1-255 printable ASCII characters. The same request with the same key is done once, and answered "
     "with the first outcome however often it is sent; another body with the same key is refused.",
-    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[ -~]{1,255}$"},
+    "schema": _KEY,
     "example": "try-2",
 }
 STRIPE_SIGNATURE: Final = {

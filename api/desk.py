@@ -24,7 +24,7 @@ from api.narration import static_details, static_summary
 from api.snapshots import CheckoutHandle, Snapshot, describe_checkout, final_view, handle_of, take_snapshot
 from api.temporal_calls import CALL_SECONDS, answered_within
 from api.updates import Command, Refusal, send
-from api.waiting import Until, wait_until
+from api.waiting import Until, Waiting
 from checkout.domain.requests import Cancel, CheckoutRequest, SubmitPayment
 from checkout.domain.states import CheckoutStatus, PaymentStatus
 from checkout.domain.view import view_at_start
@@ -65,6 +65,7 @@ class CheckoutDesk:
 
     def __init__(self, client: Client) -> None:
         self._client = client
+        self._waiting = Waiting()
 
     async def accept(self, request: CheckoutRequest, claim: Claim) -> Accepted:
         """Start the checkout, or find the one that was started with the same id.
@@ -130,8 +131,8 @@ class CheckoutDesk:
     async def wait(
         self, until: Until, latest: Snapshot, seconds: float, hang_up: Coroutine[Any, Any, None]
     ) -> Snapshot:
-        """Hold the answer until the checkout has moved on; see `wait_until`."""
-        return await wait_until(until, self._handle(latest.view.id), latest, seconds, hang_up)
+        """Hold the answer until the checkout has moved on; see `Waiting.until`."""
+        return await self._waiting.until(until, self._handle(latest.view.id), latest, seconds, hang_up)
 
     async def _start(self, request: CheckoutRequest, claim: Claim) -> None:
         await self._client.start_workflow(

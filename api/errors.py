@@ -23,13 +23,16 @@ _log = logging.getLogger("checkout.api")
 class Kind:
     """One row of the table: a stable ``code``, its HTTP status, and when it is answered.
 
-    ``retry_after_seconds`` goes into `Retry-After`: the same request may be sent again.
+    ``retry_after_seconds`` goes into `Retry-After`: the same request may be sent again. What is shed names
+    longer times, each by chance, the more there is to shed.
     """
 
     code: str
     status: int
     title: str
     retry_after_seconds: int | None = None
+    #: Refused on purpose, and often: each is counted, and none is logged.
+    is_shed: bool = False
 
     @property
     def type_uri(self) -> str:
@@ -60,6 +63,9 @@ INVALID_QUERY = Kind("invalid_query", 422, "The query string breaks the schema")
 IDEMPOTENCY_KEY_REUSED = Kind("idempotency_key_reused", 422, "The Idempotency-Key was used with another body")
 CHECKOUT_FAILED = Kind("checkout_failed", 500, "The checkout has failed; support has to look at it")
 INTERNAL_ERROR = Kind("internal_error", 500, "Something is wrong on our side")
+TOO_MANY_REQUESTS = Kind("too_many_requests", 429, "This key asks for more than its share", 1, is_shed=True)
+OVERLOADED = Kind("overloaded", 503, "The shop has more to do than it can finish in time", 1, is_shed=True)
+ARTICLE_IN_DEMAND = Kind("article_in_demand", 503, "An article is asked for faster than it is sold", 1, is_shed=True)
 TEMPORAL_UNAVAILABLE = Kind("temporal_unavailable", 503, "Temporal cannot be reached", retry_after_seconds=2)
 TEMPORAL_OVERLOADED = Kind("temporal_overloaded", 503, "There is more to do than can be done", retry_after_seconds=2)
 WORKER_UNAVAILABLE = Kind("worker_unavailable", 503, "No worker answers at the moment", retry_after_seconds=2)
@@ -91,7 +97,7 @@ def answer_problem(problem: Problem) -> Response:
     """The response for one problem; those on our side are logged under their ``instance``."""
     kind = problem.kind
     body = problem_body(kind, problem.detail, problem.members)
-    if kind.status >= 500:
+    if kind.status >= 500 and not kind.is_shed:
         _log.warning("%s %s: %s (%r)", kind.code, body["instance"], problem.detail, _root(problem))
     headers = {"Cache-Control": "no-store", **problem.headers}
     if kind.retry_after_seconds is not None:
@@ -121,7 +127,10 @@ async def _frameworks(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class alone
     status = HTTPStatus(error.status_code)
     kind = _FRAMEWORKS_OWN.get(status) or Kind(f"http_{status.value}", status.value, status.phrase)
-    return answer_problem(Problem(kind, f"{status.phrase}.", headers=error.headers))
+    headers = dict(error.headers or {})
+    if headers.get("Allow") == "GET":
+        headers["Allow"] = "GET, HEAD"  # See `HeadMiddleware`, of which the framework's router knows nothing.
+    return answer_problem(Problem(kind, f"{status.phrase}.", headers=headers))
 
 
 async def _unexpected(_: Request, error: Exception) -> Response:

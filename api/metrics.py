@@ -6,6 +6,7 @@ No label holds an id or anything else that a caller could make up, so the number
 
 import math
 import time
+from collections.abc import Callable
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
@@ -56,6 +57,15 @@ class Metrics:
             ["outcome"],
             registry=self._registry,
         )
+        self._refused = Counter(
+            "checkout_api_refused", "Requests shed for lack of room, by code.", ["code"], registry=self._registry
+        )
+        self._under_way = Gauge(
+            "checkout_api_under_way", "Checkouts started here that are not at rest.", registry=self._registry
+        )
+        self._room = Gauge(
+            "checkout_api_room", "How many of them there may be before new ones are refused.", registry=self._registry
+        )
         self.started = accepted.labels("started")
         self.replayed = accepted.labels("replayed")
 
@@ -68,6 +78,15 @@ class Metrics:
     def webhook(self, outcome: str) -> None:
         """Count one event of the provider: accepted, duplicate, ignored, or the code of its problem."""
         self._webhooks.labels(outcome).inc()
+
+    def refused(self, code: str) -> None:
+        """Count one request that was shed."""
+        self._refused.labels(code).inc()
+
+    def show_room(self, under_way: Callable[[], float], limit: Callable[[], float]) -> None:
+        """Show from now on what these two say."""
+        self._under_way.set_function(under_way)
+        self._room.set_function(limit)
 
     def show(self, overview: Overview) -> None:
         """Show these numbers until newer ones are known."""

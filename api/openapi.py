@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from api.examples import SUPPORT, VIEWS
-from api.page_parts import REF
+from api.page_parts import REF, SCOPES
 from api.schemas import CancelBody, CheckoutAnswer, CheckoutBody, PaymentBody, ProblemAnswer
 from api.support_schemas import ListAnswer, ResolveBody, RetryBody, SupportAnswer, SupportCancelBody
 
@@ -37,7 +37,10 @@ def _whole_page(app: FastAPI) -> dict[str, Any]:
     page["components"] = {
         "schemas": definitions["$defs"],
         "examples": {name: {"value": view} for name, view in (VIEWS | SUPPORT).items()},
-        "securitySchemes": {"key": {"type": "http", "scheme": "bearer", "description": "a key of the right scope"}},
+        "securitySchemes": {
+            scope: {"type": "http", "scheme": "bearer", "description": f"a key of the scope `{scope}`"}
+            for scope in SCOPES.values()
+        },
     }
     return page
 

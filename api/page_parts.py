@@ -10,8 +10,10 @@ from api.schemas import CheckoutAnswer, ProblemAnswer
 
 REF: Final = "#/components/schemas/{model}"
 ALWAYS: Final = (errors.INTERNAL_ERROR, errors.TEMPORAL_UNAVAILABLE, errors.TEMPORAL_OVERLOADED)
-KEYED: Final = (errors.UNAUTHORIZED, errors.WRONG_SCOPE)
+KEYED: Final = (errors.UNAUTHORIZED, errors.WRONG_SCOPE, errors.OVERLOADED)
 BODY: Final = (errors.MALFORMED_JSON, errors.BODY_TOO_LARGE, errors.UNSUPPORTED_MEDIA_TYPE, errors.INVALID_REQUEST)
+#: Who may call what stands under a tag: the security scheme, which has the name of the key's scope.
+SCOPES: Final = {"checkouts": "storefront", "support": "support"}
 VIEW_HEADERS: Final = ("ETag", "Retry-After", "Checkout-View")
 
 
@@ -36,7 +38,7 @@ def page(
         "status_code": next(iter(answers)),
         "response_model": None,
         "responses": {**answers, **_problems(declared)},
-        "openapi_extra": {"security": [] if open_to_all else [{"key": []}], **extra},
+        "openapi_extra": {"security": [] if open_to_all else [{SCOPES[tag]: []}], **extra},
     }
 
 

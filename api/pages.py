@@ -26,7 +26,7 @@ def create_page() -> dict[str, Any]:
             202: view("It is accepted, and under way", ("processing",), headers),
             200: view("It settled within `Prefer: wait`", ("confirmed", "cancelled"), ("Preference-Applied", *headers)),
         },
-        (*KEYED, *mistakes, errors.CHECKOUT_FAILED),
+        (*KEYED, *mistakes, errors.CHECKOUT_FAILED, errors.TOO_MANY_REQUESTS, errors.ARTICLE_IN_DEMAND),
         parameters=[IDEMPOTENCY_KEY, PREFER],
         requestBody=body(CheckoutBody, {"two mugs": CHECKOUT}, required=True),
     )

@@ -13,6 +13,8 @@ from checkout.domain.requests import CheckoutRequest, Line, Patience, merge_line
 from checkout.domain.states import CheckoutStatus, PaymentStatus, Reason
 
 MAX_REPORTED_ERRORS: Final = 50
+#: How many units of one article a checkout may ask for.
+MAX_QUANTITY: Final = 100_000
 _B = TypeVar("_B", bound=BaseModel)
 
 
@@ -46,7 +48,7 @@ Id = Annotated[str, Field(pattern=_ID), AfterValidator(no_card)]
 Sku = Annotated[str, Field(pattern=_SKU), AfterValidator(no_card)]
 PaymentMethod = Annotated[str, Field(pattern=_PAYMENT_METHOD), AfterValidator(no_card)]
 ProviderReference = Annotated[str, Field(pattern=_PROVIDER_REFERENCE), AfterValidator(no_card)]
-Currency = Annotated[str, AfterValidator(_active_currency), Field(json_schema_extra={"pattern": "^[A-Z]{3}$"})]
+Currency = Annotated[str, AfterValidator(_active_currency), Field(json_schema_extra={"enum": [*sorted(CURRENCIES)]})]
 
 
 class Body(BaseModel):
@@ -59,7 +61,19 @@ class LineBody(Body):
     """So many of one article."""
 
     sku: Annotated[Sku, Field(description="the article, as the catalogue names it")]
-    quantity: Annotated[int, Field(ge=1, le=100_000, description="how many of it")]
+    quantity: Annotated[int, Field(ge=1, le=MAX_QUANTITY, description="how many of it")]
+
+
+def _few_enough_of_each(lines: list[LineBody]) -> list[LineBody]:
+    """The lines, unless those of one SKU, which count as one line, come to more than one line may ask for."""
+    merged = merge_lines(tuple(Line(line.sku, line.quantity) for line in lines))
+    if any(line.quantity > MAX_QUANTITY for line in merged):
+        raise PydanticCustomError(
+            "quantity",
+            "lines with the same SKU count as one, and may ask for {at_most} in all",
+            {"at_most": MAX_QUANTITY},
+        )
+    return lines
 
 
 class CheckoutBody(Body):
@@ -69,7 +83,9 @@ class CheckoutBody(Body):
     cart_id: Annotated[Id | None, Field(description="a cart is ordered once, however many checkouts it is in")] = None
     currency: Annotated[Currency, Field(description="ISO 4217, in capitals; the catalogue must price in it")]
     lines: Annotated[
-        list[LineBody], Field(min_length=1, max_length=100, description="the same SKU twice counts as one line")
+        list[LineBody],
+        Field(min_length=1, max_length=100, description="the same SKU twice counts as one line, also for its quantity"),
+        AfterValidator(_few_enough_of_each),
     ]
     payment_method: Annotated[PaymentMethod, Field(description="the provider's id of the payment method")]
     expected_total_minor: Annotated[
@@ -211,6 +227,8 @@ def _message(entry: ErrorDetails) -> str:
         return "unknown field"
     if entry["type"] == "missing":
         return "is required"
+    if entry["type"] == "model_type":
+        return "must be an object"  # The library's own text names our class.
     if entry["type"] == "string_pattern_mismatch":
         return _IN_WORDS[entry["ctx"]["pattern"]]
     return entry["msg"]

@@ -87,6 +87,12 @@ def support_cancel_page() -> dict[str, Any]:
     )
 
 
+EVENT_MISTAKES: Final = (
+    *(errors.INVALID_SIGNATURE, errors.MALFORMED_JSON),
+    *(errors.INVALID_EVENT, errors.BODY_TOO_LARGE),
+)
+
+
 def webhook_page() -> dict[str, Any]:
     """`POST /v1/webhooks/stripe`."""
     event = {"type": "object", "description": "https://docs.stripe.com/api/events/object"}
@@ -98,7 +104,7 @@ def webhook_page() -> dict[str, Any]:
         "no payment). An event only has us look at the payment; what the provider says then decides. At most 1 MiB.",
         "webhooks",
         {200: status_of("accepted", "It is safe, and need not be sent again")},
-        (errors.INVALID_SIGNATURE, errors.MALFORMED_JSON, errors.INVALID_EVENT, errors.BODY_TOO_LARGE, *ALWAYS),
+        (*EVENT_MISTAKES, errors.OVERLOADED, *ALWAYS),
         open_to_all=True,
         parameters=[STRIPE_SIGNATURE],
         requestBody={"required": True, "content": content},

@@ -15,6 +15,10 @@ from checkout.domain.states import CheckoutStatus, PaymentStatus
 MAX_LIMIT: Final = 100
 #: Control characters, and the two that break lines without being one.
 _UNWANTED: Final = frozenset({"Cc", "Zl", "Zp"})
+#: The same for readers of the OpenAPI page: one line that says something, with any white space around it.
+_ONE_LINE: Final = r"^\s*[^\s\x00-\x1f\x7f-\x9f]([^\x00-\x1f\x7f-\x9f\u2028\u2029]*[^\s\x00-\x1f\x7f-\x9f])?\s*$"
+#: Visible ASCII, without what Temporal cannot search for.
+_SEARCHABLE: Final = r"^[!#-\[\]-~]{1,128}$"
 Action = Literal["retry_payment", "resolve_payment", "cancel"]
 Outcome = Literal["captured", "not_charged"]
 #: What Temporal says of the workflow itself; work on the checkout goes on only while it runs.
@@ -52,8 +56,15 @@ def _moment(value: object) -> object:
         raise PydanticCustomError("moment", "must be a date and time of ISO 8601, such as 2026-11-23T09:30Z") from None
 
 
-Reason = Annotated[str, Field(min_length=1, max_length=500), AfterValidator(_one_line)]
-Searched = Annotated[str, AfterValidator(_searchable), AfterValidator(no_card)]
+Reason = Annotated[
+    str, Field(min_length=1, max_length=500, json_schema_extra={"pattern": _ONE_LINE}), AfterValidator(_one_line)
+]
+Searched = Annotated[
+    str,
+    Field(json_schema_extra={"pattern": _SEARCHABLE}),
+    AfterValidator(_searchable),
+    AfterValidator(no_card),
+]
 Moment = Annotated[datetime, BeforeValidator(_moment)]
 
 

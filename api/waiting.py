@@ -19,6 +19,8 @@ from api.temporal_calls import CALL_SECONDS
 
 FIRST_LOOK_SECONDS: Final = 0.25
 SLOWEST_LOOK_SECONDS: Final = 1.0
+#: All who wait together look no more often than this: waiting must not be a load of its own when many do.
+MOST_LOOKS_PER_SECOND: Final = 25
 
 
 @dataclass(frozen=True)
@@ -36,51 +38,58 @@ SETTLED: Final = Until(
 )
 
 
-async def wait_until(
-    until: Until, handle: CheckoutHandle, latest: Snapshot, seconds: float, hang_up: Coroutine[Any, Any, None]
-) -> Snapshot:
-    """The first snapshot that is enough, or ``latest`` when the time is up or ``hang_up`` returns before.
+class Waiting:
+    """Those who wait in this process, and how often they may look."""
 
-    A checkout that ends is always enough. While Temporal is away, ``latest`` stays the last that was known.
+    def __init__(self) -> None:
+        self._count = 0
 
-    Raises:
-        Problem: 500 when the workflow fails.
-    """
-    tasks: list[asyncio.Task[Snapshot | None]] = [
-        asyncio.create_task(_ending(handle)),
-        asyncio.create_task(_change(until, handle)),
-        asyncio.create_task(_none_after(hang_up)),
-    ]
-    try:
-        done, _ = await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-    for task in done:
+    async def until(
+        self, until: Until, handle: CheckoutHandle, latest: Snapshot, seconds: float, hang_up: Coroutine[Any, Any, None]
+    ) -> Snapshot:
+        """The first snapshot that is enough, or ``latest`` when the time is up or ``hang_up`` returns before.
+
+        A checkout that ends is always enough. While Temporal is away, ``latest`` stays the last that was known.
+
+        Raises:
+            Problem: 500 when the workflow fails.
+        """
+        tasks: list[asyncio.Task[Snapshot | None]] = [
+            asyncio.create_task(_ending(handle)),
+            asyncio.create_task(self._change(until, handle)),
+            asyncio.create_task(_none_after(hang_up)),
+        ]
+        self._count += 1
         try:
-            latest = task.result() or latest
-        except RPCError:
-            # The checkout is with Temporal and goes on; what the client gets is true, only not news.
-            continue
-    return latest
+            done, _ = await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._count -= 1
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        for task in done:
+            try:
+                latest = task.result() or latest
+            except RPCError:
+                # The checkout is with Temporal and goes on; what the client gets is true, only not news.
+                continue
+        return latest
+
+    async def _change(self, until: Until, handle: CheckoutHandle) -> Snapshot:
+        pause, seen_events = FIRST_LOOK_SECONDS, -1
+        while True:
+            await asyncio.sleep(max(pause, self._count / MOST_LOOKS_PER_SECOND))
+            pause = min(pause * 2, SLOWEST_LOOK_SECONDS)
+            description = await handle.describe(rpc_timeout=timedelta(seconds=CALL_SECONDS))
+            if description.history_length != seen_events and until.worth_asking(description):
+                seen_events = description.history_length
+                snapshot = await take_snapshot(handle, description)
+                if until.enough(snapshot):
+                    return snapshot
 
 
 async def _ending(handle: CheckoutHandle) -> Snapshot:
     return Snapshot(await final_view(handle))
-
-
-async def _change(until: Until, handle: CheckoutHandle) -> Snapshot:
-    pause, seen_events = FIRST_LOOK_SECONDS, -1
-    while True:
-        await asyncio.sleep(pause)
-        pause = min(pause * 2, SLOWEST_LOOK_SECONDS)
-        description = await handle.describe(rpc_timeout=timedelta(seconds=CALL_SECONDS))
-        if description.history_length != seen_events and until.worth_asking(description):
-            seen_events = description.history_length
-            snapshot = await take_snapshot(handle, description)
-            if until.enough(snapshot):
-                return snapshot
 
 
 async def _none_after(hang_up: Coroutine[Any, Any, None]) -> None:

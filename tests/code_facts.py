@@ -10,6 +10,8 @@ from pydantic_settings import BaseSettings
 
 from api.errors import KINDS
 from api.metrics import Metrics
+from api.room import LONGEST_RETRY_AFTER_SECONDS
+from checkout.chaos.faults import FAULTS
 from checkout.cli.main import app
 from checkout.config import (
     ApiSettings,
@@ -65,7 +67,8 @@ def options() -> dict[str, set[str]]:
 
 def _below(command: Any, path: str) -> list[tuple[str, set[str]]]:
     if not hasattr(command, "commands"):
-        return [(path, {name for parameter in command.params for name in parameter.opts if name.startswith("--")})]
+        names = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)}
+        return [(path, {name for name in names if name.startswith("--")})]
     return [leaf for name, child in command.commands.items() for leaf in _below(child, f"{path} {name}".strip())]
 
 
@@ -126,14 +129,22 @@ def problem_table() -> str:
     rows = ["| code | status | when | `Retry-After` |", "|---|---|---|---|"]
     for kind in sorted(KINDS.values(), key=lambda kind: (kind.status, kind.code)):
         retry = f"{kind.retry_after_seconds} s" if kind.retry_after_seconds else ""
+        retry = f"1-{LONGEST_RETRY_AFTER_SECONDS} s" if kind.is_shed else retry
         rows.append(f"| `{kind.code}` | {kind.status} | {kind.title} | {retry} |")
+    return "\n".join(rows)
+
+
+def fault_table() -> str:
+    """The faults of ``checkout chaos`` as the table of docs/reliability.md."""
+    rows = ["| where | fault | what it does |", "|---|---|---|"]
+    rows += [f"| {fault.where} | `{name}` | {fault.what} |" for name, fault in FAULTS.items()]
     return "\n".join(rows)
 
 
 def blocks() -> dict[str, str]:
     """What stands in the documents between ``<!-- NAME -->`` and ``<!-- /NAME -->``, and is made from the code."""
     diagrams = {f"states of {table}": f"```mermaid\n{diagram(table)}\n```" for table in TRANSITIONS}
-    return {"settings": settings_table(), "problem codes": problem_table(), **diagrams}
+    return {"settings": settings_table(), "problem codes": problem_table(), "faults": fault_table(), **diagrams}
 
 
 def with_blocks(text: str) -> str:

@@ -191,6 +191,8 @@ async def test_a_body_of_64_kib_is_read_and_one_byte_more_is_not(client: httpx.A
         ({"lines": [{"sku": f"S{n}", "quantity": 1} for n in range(101)]}, "lines"),
         ({"lines": [{"sku": "A", "quantity": 0}]}, "lines[0].quantity"),
         ({"lines": [{"sku": "A", "quantity": 1}, {"sku": "B", "quantity": 100_001}]}, "lines[1].quantity"),
+        ({"lines": [{"sku": "A", "quantity": 50_000}, {"sku": "A", "quantity": 50_001}]}, "lines"),
+        ({"lines": [None]}, "lines[0]"),
         ({"lines": [{"sku": "A", "quantity": 1.0}]}, "lines[0].quantity"),
         ({"lines": [{"sku": "A", "quantity": "1"}]}, "lines[0].quantity"),
         ({"lines": [{"sku": "A", "quantity": True}]}, "lines[0].quantity"),
@@ -219,7 +221,7 @@ async def test_a_field_that_breaks_the_schema_is_named(
     answer = await post(client, raw)
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
     assert [error["field"] for error in answer.json()["errors"]] == [field]
-    assert all(error["message"] for error in answer.json()["errors"])
+    assert all(error["message"] and "Body" not in error["message"] for error in answer.json()["errors"])
 
 
 async def test_every_field_that_breaks_the_schema_is_named_at_once(client: httpx.AsyncClient) -> None:

@@ -70,9 +70,11 @@ def test_every_operation_and_answer_is_described(page: Page) -> None:
 
 
 def test_storefront_and_support_need_a_key_and_the_others_need_none(page: Page) -> None:
-    assert page["components"]["securitySchemes"]["key"]["scheme"] == "bearer"
+    assert {scheme["scheme"] for scheme in page["components"]["securitySchemes"].values()} == {"bearer"}
     for place, operation in operations(page):
-        assert operation["security"] == ([{"key": []}] if place in KEYED else [])
+        scope = {"storefront"} if place in STOREFRONT else {"support"} if place in SUPPORTING else set()
+        assert {name for scheme in operation["security"] for name in scheme} == scope
+        assert scope <= set(page["components"]["securitySchemes"])
 
 
 def test_every_problem_is_declared_where_it_can_happen(page: Page) -> None:

@@ -1,0 +1,194 @@
+"""Those who come to a shop that is overloaded: regulars, floods of visitors, a rush, and others who only pass by."""
+
+import asyncio
+import os
+import random
+import statistics
+import time
+import uuid
+from collections import Counter
+from collections.abc import Sequence
+from itertools import count
+
+from tests.e2e.crowd import Answer, Crowd
+
+#: How much longer than usual it is measured.
+SCALE = int(os.environ.get("OVERLOAD_SCALE", "1"))
+WINDOW_SECONDS = 2.0 + 0.5 * SCALE
+#: Buyers who always have a checkout under way: as many as the shop is at its best with.
+REGULARS = 24
+LEAST_ROUNDS, MOST_ROUNDS = 3 * SCALE, 8 * SCALE
+BOOKS = [f"BOOK-{n}" for n in range(10)]
+
+
+def served(answers: Sequence[Answer]) -> list[Answer]:
+    """Those whose checkout came to its end while they waited."""
+    return [answer for answer in answers if answer.status == 200]
+
+
+def quantile_ms(answers: Sequence[Answer], part: float) -> float:
+    """How long all but the slowest of them waited: those beyond this part."""
+    ordered = sorted(answer.seconds for answer in answers)
+    return 1000 * ordered[min(len(ordered) - 1, int(part * len(ordered)))] if ordered else 0.0
+
+
+class Market:
+    """Regulars, who keep the shop as busy as it likes to be, and floods of others who come on top of that."""
+
+    def __init__(self, crowd: Crowd) -> None:
+        self.answers: list[Answer] = []
+        #: How many times its pace was offered -> how many customers were served in each window of that kind.
+        self.served: dict[int, list[int]] = {0: [], 3: [], 10: []}
+        self._crowd = crowd
+        self._visitors: set[asyncio.Task[None]] = set()
+
+    async def come_and_go(self, place: int) -> None:
+        """A regular, who buys one book after the other."""
+        while True:
+            answer = await self._buy(BOOKS[place % len(BOOKS)])
+            if answer.was_shed:
+                await asyncio.sleep(0.2)
+
+    async def window(self, times: int) -> None:
+        """Some seconds with so many times more visitors than the shop can serve."""
+        before, begun, came = len(served(self.answers)), time.perf_counter(), 0
+        while (passed := time.perf_counter() - begun) < WINDOW_SECONDS:
+            while came < passed * times * self.pace:
+                visitor = asyncio.create_task(self._visit(BOOKS[came % len(BOOKS)]))
+                self._visitors.add(visitor)
+                visitor.add_done_callback(self._visitors.discard)
+                came += 1
+            await asyncio.sleep(0.005)
+        self.served[times].append(len(served(self.answers)) - before)
+
+    @property
+    def pace(self) -> float:
+        """How many customers a second are served in calm windows, which is the shop at its best."""
+        return statistics.fmean(self.served[0]) / WINDOW_SECONDS if self.served[0] else 0.0
+
+    @property
+    def goodput(self) -> float:
+        """How many customers are served in a flood, of as many as are served in calm."""
+        return statistics.fmean(self.served[3] + self.served[10]) / max(statistics.fmean(self.served[0]), 0.1)
+
+    def is_decided(self, enough: float) -> bool:
+        """Whether it has been measured for long enough. What looks too bad gets more rounds, because it is noise when
+        the machine is busy with something else, and stays bad when the shop is.
+        """
+        rounds = len(self.served[10])
+        return rounds >= MOST_ROUNDS or (rounds >= LEAST_ROUNDS and self.goodput >= enough)
+
+    async def last_visitor(self) -> None:
+        """Wait until everybody has been answered."""
+        await asyncio.gather(*self._visitors)
+
+    async def _visit(self, sku: str) -> None:
+        await self._buy(sku)
+
+    async def _buy(self, sku: str) -> Answer:
+        answer = await self._crowd.buy(sku)
+        self.answers.append(answer)
+        return answer
+
+
+class Rush:
+    """Everybody wants one unit of the same article, and comes back when told to, until they are answered."""
+
+    def __init__(self, crowd: Crowd, buyers: int) -> None:
+        self.answers: list[Answer] = []
+        self._goes_on = asyncio.Event()
+        self._crowd = crowd
+        self._buyers = buyers
+        self._arrive_within_seconds = buyers / 500
+        self._asking = 0
+
+    @property
+    def bought(self) -> list[Answer]:
+        """Those who got one."""
+        return [answer for answer in served(self.answers) if answer.body["status"] == "confirmed"]
+
+    async def insist(self) -> None:
+        """One buyer."""
+        key, answer = uuid.uuid4().hex, None
+        while answer is None or answer.status != 200:
+            await self._door_opens(answer)
+            self._asking += 1
+            answer = await self._crowd.buy("HOT", key=key)
+            self._asking -= 1
+            self.answers.append(answer)
+            if answer.status != 200:
+                await asyncio.sleep(answer.retry_after_seconds)
+
+    async def _door_opens(self, told: Answer | None) -> None:
+        """Nobody asks while the others are measured alone; later they come back out of step."""
+        while not self._goes_on.is_set():
+            await self._goes_on.wait()
+            await asyncio.sleep(random.uniform(0, told.retry_after_seconds if told else self._arrive_within_seconds))
+
+    async def opens(self) -> None:
+        """Open the door, and wait until the first storm is over: whoever was quick is served, the others come back."""
+        before = len(self.answers)
+        self._goes_on.set()
+        while len(self.answers) < max(self._buyers, before + 50) or self._asking > 8:
+            await asyncio.sleep(0.05)
+
+    async def last_buyer(self) -> None:
+        """Open the door for good, and wait until everybody has an answer that is one."""
+        self._goes_on.set()
+        while len(served(self.answers)) < self._buyers:
+            await asyncio.sleep(1)
+
+    def closes(self) -> None:
+        """Nobody else asks from now on."""
+        self._goes_on.clear()
+
+    async def over(self) -> None:
+        """Wait until nobody is asking."""
+        while self._asking:
+            await asyncio.sleep(0.05)
+
+
+class Others:
+    """Customers who come by all the time, two a second, and buy something else."""
+
+    def __init__(self, crowd: Crowd) -> None:
+        #: When they came -> what they were told.
+        self.told: dict[str, list[Answer]] = {"alone": [], "in the rush": [], "between": []}
+        self._crowd = crowd
+        self._when = "between"
+        self._came: Counter[str] = Counter()
+
+    async def come_by(self) -> None:
+        """They do not wait for each other."""
+        async with asyncio.TaskGroup() as customers:
+            for number in count():
+                self._came[self._when] += 1
+                customers.create_task(self._buy(BOOKS[number % len(BOOKS)], self._when))
+                await asyncio.sleep(0.5)
+
+    async def buy_six(self, when: str) -> None:
+        """Wait until six have come, and have what they came for."""
+        self._when, enough = when, self._came[when] + 6
+        while self._came[when] < enough:
+            await asyncio.sleep(0.01)
+        self._when = "between"
+        while len(self.told[when]) < self._came[when]:
+            await asyncio.sleep(0.01)
+
+    @property
+    def answers(self) -> list[Answer]:
+        """What all of them were told."""
+        return [answer for answers in self.told.values() for answer in answers]
+
+    @property
+    def slower(self) -> float:
+        """How many times longer half of them wait at most in the rush."""
+        return quantile_ms(self.told["in the rush"], 0.5) / quantile_ms(self.told["alone"], 0.5)
+
+    def are_decided(self, enough: float) -> bool:
+        """Whether it has been measured for long enough; as `Market.is_decided`."""
+        rounds = self._came["in the rush"] // 6
+        return rounds >= MOST_ROUNDS or (rounds >= LEAST_ROUNDS and self.slower <= enough)
+
+    async def _buy(self, sku: str, when: str) -> None:
+        self.told[when].append(await self._crowd.buy(sku))

@@ -136,6 +136,63 @@ def reconcile(
         run_reconcile(as_json=json, worker_seconds=worker_timeout, wait_seconds=timeout)
 
 
+@app.command()
+def chaos(  # noqa: PLR0913, PLR0917 - one parameter an option
+    checkouts: Annotated[int, typer.Option(min=1, metavar="N", help="At least so many checkouts.")] = 200,
+    seed: Annotated[
+        int | None, typer.Option(min=0, metavar="S", help="What everything is drawn from; any if not given.")
+    ] = None,
+    faults: Annotated[
+        list[str] | None,
+        typer.Option(metavar="N|NAME…", help="How many faults, of which kinds; 20 of all if not given."),
+    ] = None,
+    more: Annotated[list[str] | None, typer.Argument(metavar="NAME", help="More names for --faults.")] = None,
+    rate: Annotated[
+        float | None,
+        typer.Option(min=0.1, metavar="R", help="Checkouts a second; below half of what is measured if not given."),
+    ] = None,
+    keep: Annotated[Path | None, typer.Option(metavar="DIR", help="Keep all data there, whatever comes of it.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the report as one JSON line.")] = False,
+    list_: Annotated[bool, typer.Option("--list", help="List the faults, and do nothing.")] = False,
+) -> None:
+    """Buy from a shop of its own while everything in it is killed, cut off and broken; check that nothing is lost.
+
+    Exit status: 0 all is well; 1 something is wrong or unfinished, and then everything is kept for study.
+    """
+    with explained():
+        from checkout.cli.chaos import list_faults, run_chaos  # noqa: PLC0415
+
+        if list_:
+            return list_faults()
+        words = [*(faults or []), *(more or [])] or ["20"]
+        return run_chaos(checkouts=checkouts, seed=seed, faults=words, rate=rate, keep=keep, as_json=json)
+
+
+@app.command()
+def bench(
+    json: Annotated[bool, typer.Option("--json", help="Print the report as one JSON line.")] = False,
+    rounds: Annotated[int, typer.Option(min=1, help="How often everything is measured; medians count.")] = 5,
+    seconds: Annotated[float, typer.Option(min=0.1, help="How long each piece of load is offered.")] = 10,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="How many worker processes.")] = 1,
+    webhooks: Annotated[bool, typer.Option(help="Whether the provider sends its events, as it does.")] = True,
+    growth: Annotated[
+        str | None, typer.Option(metavar="WHAT", help="Instead: cost against orders, open, lines, workers or memory.")
+    ] = None,
+    points: Annotated[
+        str | None, typer.Option(metavar="N,N,...", help="Amounts at which the growth is measured.")
+    ] = None,
+) -> None:
+    """Measure what a checkout costs, beside a bare workflow of four empty activities on the same servers.
+
+    It starts a stack of its own, on free ports and throw-away data. Exit status: 0 measured; 1 a checkout did not end
+    confirmed, or the stack did not start or did not live through it, and then nothing is reported.
+    """
+    with explained():
+        from checkout.cli.bench import read_options, run_bench  # noqa: PLC0415
+
+        run_bench(read_options(rounds, seconds, workers, webhooks, growth, points), as_json=json)
+
+
 @catalog.command("import")
 def catalog_import(file: Annotated[Path, typer.Argument(metavar="FILE.csv")]) -> None:
     """Insert or update articles: sku,name,price_minor,currency,on_hand. All of them or, on any bad row, none."""

@@ -3,6 +3,7 @@
 import os
 import sys
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TextIO
 
@@ -12,10 +13,14 @@ _TALKATIVE = frozenset({"postgres", "temporal"})
 
 
 class StackLog:
-    """Takes the lines of all children. Without a ``directory`` everything goes to the terminal (standard error)."""
+    """Takes the lines of all children. Without a ``directory`` everything goes to the terminal (standard error).
 
-    def __init__(self, directory: Path | None) -> None:
+    ``terminal`` False leaves the terminal alone; what we announce ourselves is then in a file as well.
+    """
+
+    def __init__(self, directory: Path | None, *, terminal: bool = True) -> None:
         self.directory = directory
+        self._terminal = terminal
         self._files: dict[str, TextIO] = {}
         self._quiet = directory is not None
         self._coloured = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
@@ -31,6 +36,8 @@ class StackLog:
 
     def announce(self, line: str) -> None:
         """One line of our own."""
+        if not self._terminal:
+            self._file("checkout").write(f"{datetime.now(UTC).isoformat(timespec='milliseconds')} {line}\n")
         self._show("checkout", line)
 
     def hush(self) -> None:
@@ -43,6 +50,8 @@ class StackLog:
             file.close()
 
     def _show(self, role: str, line: str) -> None:
+        if not self._terminal:
+            return
         label = f"{role:>8}"
         if self._coloured:
             label = f"\x1b[{_COLOURS.get(role, 1)}m{label}\x1b[0m"

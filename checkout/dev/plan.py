@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import httpx
 
@@ -12,7 +12,11 @@ from checkout.dev.process import Program
 from checkout.dev.secrets import DevSecrets
 
 #: Where to and as whom is the stack's business; a production shell's settings of these groups must not leak in.
-_OURS = ("CHECKOUT_DATABASE_URL", "CHECKOUT_TEMPORAL_", "CHECKOUT_STRIPE_", "CHECKOUT_SANDBOX_", "CHECKOUT_API_")
+_OURS = (
+    *("CHECKOUT_DATABASE_URL", "CHECKOUT_TEMPORAL_", "CHECKOUT_STRIPE_", "CHECKOUT_SANDBOX_"),
+    *("CHECKOUT_API_HOST", "CHECKOUT_API_KEYS", "CHECKOUT_API_PORT", "CHECKOUT_API_URL"),
+    *("CHECKOUT_WORKER_DEPLOYMENT_NAME", "CHECKOUT_WORKER_BUILD_ID"),
+)
 
 
 @dataclass(frozen=True)
@@ -29,13 +33,14 @@ class Ports:
 
 @dataclass(frozen=True)
 class Plan:
-    """What the processes of one stack are told."""
+    """What the processes of one stack are told. ``environment`` counts before the shell's, behind what we decide."""
 
     ports: Ports
     secrets: DevSecrets
     database_url: str
     namespace: str
     ledger: str
+    environment: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def api_url(self) -> str:
@@ -68,8 +73,8 @@ class Plan:
         }
         return self._program("sandbox", self.ports.sandbox, "/healthz", settings)
 
-    def worker(self) -> Program:
-        """The worker, which gets longer to finish: its activities are under way."""
+    def worker(self, role: str = "worker") -> Program:
+        """The worker, which gets longer to finish: its activities are under way. A second one has another ``role``."""
         settings = {
             **self._temporal(),
             "CHECKOUT_DATABASE_URL": self.database_url,
@@ -78,7 +83,8 @@ class Plan:
             "CHECKOUT_WORKER_HOST": HOST,
             "CHECKOUT_WORKER_PORT": str(self.ports.worker),
         }
-        return self._program("worker", self.ports.worker, "/healthz", settings, stop_timeout_seconds=35)
+        program = self._program("worker", self.ports.worker, "/healthz", settings, stop_timeout_seconds=35)
+        return replace(program, role=role)
 
     def api(self) -> Program:
         """The API."""
@@ -106,7 +112,7 @@ class Plan:
             command=(sys.executable, "-P", "-m", "checkout.cli.main", role),
             port=port,
             is_ready=_answers(f"http://{HOST}:{port}{health}"),
-            environment={**_inherited(), **settings},
+            environment={**_inherited(), **self.environment, **settings},
             stop_timeout_seconds=stop_timeout_seconds,
         )
 

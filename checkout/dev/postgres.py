@@ -11,6 +11,7 @@ import secrets
 import shutil
 import signal
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import psutil
@@ -29,15 +30,19 @@ class EmbeddedPostgres:
 
     It has a password although it listens on loopback alone: a superuser of PostgreSQL may run programs as the account
     that the server runs as, and other people of this machine should not.
-    ``fsync=False`` is for tests: the data survives the end of every process, but not of the machine.
+    ``fsync=False`` is for tests: the data survives the end of every process, but not of the machine. ``settings`` are
+    those of the server's configuration that shall be other than usual.
     """
 
-    def __init__(self, directory: Path, port: int, *, fsync: bool = True) -> None:
+    def __init__(
+        self, directory: Path, port: int, *, fsync: bool = True, settings: Mapping[str, str] | None = None
+    ) -> None:
         self.directory = directory.resolve()
         self.port = port
         self._data = self.directory / "data"
         self._password_file = self.directory / "password"
         self._fsync = fsync
+        self._settings = settings or {}
         self._account = _account(self._data) if os.geteuid() == 0 else None
 
     @property
@@ -78,6 +83,7 @@ class EmbeddedPostgres:
             "unix_socket_directories": "",
             "log_checkpoints": "off",
             "log_line_prefix": "",
+            **self._settings,
         }
         options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         return Program(

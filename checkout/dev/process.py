@@ -111,6 +111,14 @@ class Child:
             # Another user's process may be closed to us; then the answer of `is_ready` has to do.
             return True
 
+    def signal(self, number: signal.Signals, *, with_children: bool = False) -> None:
+        """Send the signal, to the processes that it started as well if wanted; nothing once it has ended."""
+        with suppress(psutil.NoSuchProcess):
+            if not self._exit.done():
+                process = psutil.Process(self.pid)
+                for one in (process, *(process.children(recursive=True) if with_children else ())):
+                    one.send_signal(number)
+
     async def stop(self) -> bool:
         """Ask it to finish, and kill its whole process group when it does not; whether it finished by itself."""
         finished = True

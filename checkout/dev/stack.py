@@ -3,7 +3,7 @@
 import asyncio
 import shutil
 import tempfile
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, fields
 from importlib.resources import as_file, files
@@ -23,6 +23,7 @@ from checkout.dev.log import StackLog
 from checkout.dev.plan import Plan, Ports
 from checkout.dev.ports import PortClaim, claim_free_port, claim_port
 from checkout.dev.postgres import EmbeddedPostgres
+from checkout.dev.process import Program
 from checkout.dev.secrets import DevSecrets
 from checkout.dev.supervisor import Supervisor
 from checkout.dev.temporal import DevTemporal
@@ -55,15 +56,38 @@ class StackInfo:
     pids: dict[str, int]
 
 
-class Stack:
-    """All processes of one checkout, with their data in ``directory``."""
+#: Our own processes in groups; each group is started when the one before is up.
+Programs = Callable[[Plan], Sequence[Sequence[Program]]]
 
-    def __init__(self, directory: Path, ports: Ports, log: StackLog) -> None:
+
+def one_of_each(plan: Plan) -> Sequence[Sequence[Program]]:
+    """Provider and worker, then the API."""
+    return (plan.sandbox(), plan.worker()), (plan.api(),)
+
+
+class Stack:
+    """All processes of one checkout, with their data in ``directory``.
+
+    ``programs`` says which of our own there are, beside PostgreSQL and Temporal. ``environment`` holds settings of
+    theirs (CHECKOUT_*) that count before the shell's. ``postgres_settings`` count before PostgreSQL's usual ones.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        ports: Ports,
+        log: StackLog,
+        postgres_settings: Mapping[str, str] | None = None,
+        programs: Programs = one_of_each,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self._directory = directory
         self._ports = ports
         self._log = log
-        self._supervisor = Supervisor(log.take, log.announce)
-        self._postgres = EmbeddedPostgres(directory / "postgres", ports.postgres)
+        self._programs = programs
+        self._environment = environment or {}
+        self.supervisor = Supervisor(log.take, log.announce)
+        self._postgres = EmbeddedPostgres(directory / "postgres", ports.postgres, settings=postgres_settings)
         self._temporal = DevTemporal(
             ports.temporal, database=directory / "temporal.sqlite", ui_port=ports.temporal_ui, namespace=_NAMESPACE
         )
@@ -75,12 +99,12 @@ class Stack:
             ChildFailed: one of the processes did not become ready.
             StackError: something that they need is not there.
         """
-        await _together(self._start_postgres(), self._supervisor.start(self._temporal.program()))
+        await _together(self._start_postgres(), self.supervisor.start(self._temporal.program()))
         await self._fill_database()
-        await schedule_reconciliation(await connect(self._temporal.settings), load(ReconcileSettings))
+        await schedule_reconciliation(await connect(self._temporal.settings), self._reconciliation())
         plan = self._plan()
-        await _together(self._supervisor.start(plan.sandbox()), self._supervisor.start(plan.worker()))
-        await self._supervisor.start(plan.api())
+        for group in self._programs(plan):
+            await _together(*(self.supervisor.start(program) for program in group))
         return StackInfo(
             api_url=plan.api_url,
             temporal_address=plan.temporal_address,
@@ -90,17 +114,17 @@ class Stack:
             database_url=plan.database_url,
             storefront_key=plan.secrets.storefront_key,
             support_key=plan.secrets.support_key,
-            pids=self._supervisor.pids,
+            pids=self.supervisor.pids,
         )
 
     async def stop(self) -> None:
         """Stop everything, the API first and the database last."""
         self._log.hush()
-        await self._supervisor.stop()
+        await self.supervisor.stop()
 
     def kill(self) -> None:
         """Kill everything, for those who cannot wait. `stop` has to follow all the same."""
-        self._supervisor.kill()
+        self.supervisor.kill()
 
     def _plan(self) -> Plan:
         return Plan(
@@ -109,7 +133,13 @@ class Stack:
             database_url=self._postgres.url(_DATABASE),
             namespace=_NAMESPACE,
             ledger=str(self._directory / "sandbox-ledger.sqlite"),
+            environment=self._environment,
         )
+
+    def _reconciliation(self) -> ReconcileSettings:
+        names = ReconcileSettings.model_fields
+        given = {name: self._environment.get(f"CHECKOUT_RECONCILE_{name}".upper()) for name in names}
+        return load(ReconcileSettings, **given)
 
     async def _start_postgres(self) -> None:
         for directory in await self._postgres.prepare():
@@ -118,7 +148,7 @@ class Stack:
                     f"PostgreSQL refuses to run as root and runs as another user, "
                     f"who may pass through {directory} from now on (chmod o+x)"
                 )
-        await self._supervisor.start(self._postgres.program())
+        await self.supervisor.start(self._postgres.program())
 
     async def _fill_database(self) -> None:
         await self._postgres.create_database(_DATABASE)
@@ -146,10 +176,18 @@ async def _together(*steps: Coroutine[Any, Any, None]) -> None:
 
 
 @contextmanager
-def open_stack(data: Path | None, ports: dict[str, int]) -> Iterator[Stack]:
+def open_stack(
+    data: Path | None,
+    ports: dict[str, int],
+    *,
+    log: StackLog | None = None,
+    postgres_settings: Mapping[str, str] | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Iterator[Stack]:
     """A stack that is not started yet, on ``data`` and the named ports or the usual ones.
 
-    Without ``data`` it is ephemeral: on free ports, and in a directory that is gone afterwards.
+    Without ``data`` it is ephemeral: on free ports, and in a directory that is gone afterwards. ``log`` takes what the
+    children say, instead of the terminal; the others are those of `Stack`.
 
     Raises:
         StackError: another stack runs on the data, or ports are in use; nothing was started.
@@ -158,9 +196,9 @@ def open_stack(data: Path | None, ports: dict[str, int]) -> Iterator[Stack]:
         directory = _directory(data, exits)
         exits.enter_context(locked(directory))
         claims = _claim_ports(ports, exits, usual=data is not None)
-        log = StackLog(directory / "logs" if data else None)
+        log = log or StackLog(directory / "logs" if data else None)
         exits.callback(log.close)
-        yield Stack(directory, claims, log)
+        yield Stack(directory, claims, log, postgres_settings, environment=environment)
 
 
 def _directory(data: Path | None, exits: ExitStack) -> Path:

@@ -3,10 +3,13 @@
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from signal import Signals
 
 from checkout.dev.errors import ChildFailed
 from checkout.dev.process import Child, Program, Sink, describe_exit
 
+_POLL_SECONDS = 0.05
 _FIRST_PAUSE_SECONDS = 0.2
 _LONGEST_PAUSE_SECONDS = 5.0
 #: A child that has lived this long was well, and its next death is its first.
@@ -21,6 +24,7 @@ class Supervisor:
         self._announce = announce
         self._children: dict[str, Child] = {}
         self._watchers: list[asyncio.Task[None]] = []
+        self._held: dict[str, asyncio.Event] = {}
 
     @property
     def pids(self) -> dict[str, int]:
@@ -36,6 +40,29 @@ class Supervisor:
         child = self._children[program.role] = await Child.start(program, self._sink)
         await child.ready()
         self._watchers.append(asyncio.create_task(self._keep(child)))
+
+    def signal(self, role: str, number: Signals, *, with_children: bool = False) -> None:
+        """Send a signal to the role's child, as `Child.signal` does."""
+        self._children[role].signal(number, with_children=with_children)
+
+    def hold(self, role: str) -> None:
+        """Leave the role's child dead once it has died, until `release`."""
+        self._held.setdefault(role, asyncio.Event())
+
+    def release(self, role: str) -> None:
+        """Start the role's child again if it has died, and whenever it dies from now on."""
+        if released := self._held.pop(role, None):
+            released.set()
+
+    async def ready(self, role: str, other_than: int | None = None) -> None:
+        """Wait until the role's child serves, and is another process than this one, which was told to end."""
+        while True:
+            child = self._children[role]
+            with suppress(ChildFailed):  # The next one is on its way.
+                if child.pid != other_than:
+                    await child.ready()
+                    return
+            await asyncio.sleep(_POLL_SECONDS)
 
     async def stop(self) -> None:
         """Stop all children, the last started first, each gracefully if it can."""
@@ -61,6 +88,8 @@ class Supervisor:
             if time.monotonic() - started > _WELL_AFTER_SECONDS:
                 pause = _FIRST_PAUSE_SECONDS
             await asyncio.sleep(pause)
+            if released := self._held.get(child.program.role):
+                await released.wait()
             pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
             child = await self._start_again(child.program, why)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
@@ -30,16 +31,21 @@ _MAX_BODY_BYTES = 65_536
 
 
 class Provider:
-    """The provider while it runs: its ledger, its faults, and the keys whose requests are being worked on."""
+    """The provider while it runs: its ledger, its faults, and the keys whose requests are being worked on.
+
+    ``calls`` counts the requests of Stripe's API by method and path, whatever became of them.
+    """
 
     def __init__(self, ledger: Ledger, faults: Faults, background: Background) -> None:
         self.ledger = ledger
         self.faults = faults
         self.background = background
+        self.calls: Counter[str] = Counter()
         self._in_flight: set[str] = set()
 
-    async def serve(self, endpoint: Endpoint, request: Request) -> Response:
-        """Answer one request of Stripe's API, or leave it unanswered."""
+    async def serve(self, endpoint: Endpoint, name: str, request: Request) -> Response:
+        """Answer one request of Stripe's API, or leave it unanswered; ``name`` is what it is counted as."""
+        self.calls[name] += 1
         try:
             require_api_key(request)
             answer, then = await (self._write if request.method == "POST" else self._read)(endpoint, request)
@@ -139,15 +145,17 @@ def build(settings: SandboxSettings) -> Starlette:
         await asyncio.gather(*tasks, return_exceptions=True)
         ledger.close()
 
-    routes = _routes(Provider(ledger, faults, background))
+    provider = Provider(ledger, faults, background)
+    routes = _routes(provider)
     app = Starlette(routes=routes, lifespan=lifespan, exception_handlers={HTTPException: _unrecognized})
     app.state.ledger, app.state.faults, app.state.background = ledger, faults, background
+    app.state.calls = provider.calls
     return app
 
 
 def _routes(provider: Provider) -> list[Route]:
     def route(method: str, path: str, endpoint: Endpoint) -> Route:
-        return Route(path, partial(provider.serve, endpoint), methods=[method])
+        return Route(path, partial(provider.serve, endpoint, f"{method} {path}"), methods=[method])
 
     return [
         route("POST", "/v1/payment_intents", intents.create),

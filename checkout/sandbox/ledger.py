@@ -148,6 +148,11 @@ class Ledger:
         rows = self.db.execute(f"SELECT body FROM {table} WHERE visible_from <= ? ORDER BY seq", (now,))  # noqa: S608
         return [body for (body,) in rows]
 
+    def undelivered(self) -> int:
+        """How many events nobody has taken yet."""
+        count: int = self.db.execute("SELECT count(*) FROM events WHERE delivered IS NULL").fetchone()[0]
+        return count
+
     def emit(self, kind: str, data: Json, now: float) -> None:
         """Put an event into the outbox, in the transaction of what it tells."""
         if not self.keeps_events:

@@ -39,6 +39,7 @@ def routes() -> list[Route]:
         Route("/sandbox/faults", set_faults, methods=["POST"]),
         Route("/sandbox/recover", recover, methods=["POST"]),
         Route("/sandbox/ledger", show_ledger),
+        Route("/sandbox/traffic", show_traffic),
         Route("/sandbox/authenticate/{name}", ask, methods=["GET"]),
         Route("/sandbox/authenticate/{name}/{outcome}", authenticate, methods=["POST"]),
     ]
@@ -81,6 +82,13 @@ async def show_ledger(request: Request) -> Response:
         tables = {name: ",".join(ledger.all_bodies(name, now)) for name in ("intents", "refunds")}
     body = f'{{"intents":[{tables["intents"]}],"refunds":[{tables["refunds"]}]}}'
     return Response(body, media_type="application/json")
+
+
+async def show_traffic(request: Request) -> Response:
+    """GET /sandbox/traffic: how often each call was made since the start, and how many events wait to be taken."""
+    return JSONResponse(
+        {"calls": request.app.state.calls, "events_waiting": request.app.state.ledger.undelivered()},
+    )
 
 
 async def ask(request: Request) -> Response:

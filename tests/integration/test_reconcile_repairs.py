@@ -121,7 +121,9 @@ async def test_a_checkout_terminated_once_paid_is_refunded_or_was_confirmed(shop
 
 async def test_a_checkout_that_temporal_has_forgotten_is_undone(shop: Shop) -> None:
     columns = "checkout_id, status, customer_id, currency"
-    await shop.tamper(f"INSERT INTO checkouts ({columns}) VALUES ('chk_lost', 'processing', 'cus_42', 'EUR')")
+    lost = text(f"INSERT INTO checkouts ({columns}) VALUES ('chk_lost', 'processing', 'cus_42', 'EUR')")
+    async with shop.engine.begin() as connection:
+        await connection.execute(lost)
     mismatch = await shop.the_one_mismatch()
     assert (mismatch.checkout_id, mismatch.repaired) == ("chk_lost", True)
     assert "is gone" in mismatch.detail

@@ -1,12 +1,14 @@
 """The attempt rows, between the tables and the provider: read as `Attempt`, written as `Charge`, told as an answer."""
 
+import contextlib
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Row
 
 from checkout.db import payments
 from checkout.db.session import Database
-from checkout.domain.errors import OutcomeUnknown, TooLate
+from checkout.domain.errors import OutcomeUnknown, ProviderError, TooLate
 from checkout.domain.requests import PaymentAnswer
 from checkout.domain.states import PaymentStatus, Reason
 from checkout.payments.gateway import Attempt, Charge, PaymentGateway
@@ -45,6 +47,17 @@ class Attempts:
         if declined and attempt.previous_charge is not None and (charge.latest_charge or "") == attempt.previous_charge:
             return None  # The intent still shows how the try before this one ended.
         return charge
+
+    async def answered(self, row: Row[Any]) -> PaymentAnswer:
+        """What the workflow is told of an attempt whose answer was committed before."""
+        answer = answer_from_row(row)
+        if row.status == PaymentStatus.DECLINED and row.provider_reference:
+            # Only the provider knows whether the same method may work later. The decline is certain without it.
+            with contextlib.suppress(ProviderError):
+                charge = await self._gateway.find(attempt_of(row))
+                if charge and charge.status == PaymentStatus.DECLINED:
+                    return replace(answer, retryable=charge.retryable)
+        return answer
 
     async def record(
         self, attempt: Attempt, charge: Charge, actor: str = "workflow", reason: str | None = None

@@ -30,7 +30,7 @@ class PaymentTruthActivities:
     async def _look_up(self, question: PaymentInQuestion) -> PaymentAnswer:
         row = await self._attempts.read(question.checkout_id, question.attempt)
         if row.status not in OPEN:
-            return answer_from_row(row)
+            return await self._attempts.answered(row)
         charge = await self._attempts.look(attempt_of(row))
         if charge is None:
             raise OutcomeUnknown("the provider does not know the payment (yet)")
@@ -48,7 +48,7 @@ class PaymentTruthActivities:
     async def _settle(self, question: PaymentInQuestion) -> PaymentAnswer:
         row = await self._attempts.read(question.checkout_id, question.attempt)
         if row.status not in OPEN:
-            return answer_from_row(row)
+            return await self._attempts.answered(row)
         attempt = attempt_of(row)
         charge = await self._gateway.void(attempt)
         if charge is None:

@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import Row
 from temporalio import activity
 
-from activities.attempts import OPEN, Attempts, answer_from_charge, answer_from_row, attempt_of
+from activities.attempts import OPEN, Attempts, answer_from_charge, attempt_of
 from activities.heartbeat import beating
 from activities.undoing import start_undo
 from checkout.db import payments
@@ -47,7 +47,7 @@ class PaymentActivities:
     async def _charge(self, request: ChargePayment) -> PaymentAnswer:
         row = await self._start(request)
         if row.status not in OPEN:
-            return answer_from_row(row)
+            return await self._attempts.answered(row)
         attempt = attempt_of(row)
         try:
             charge = await self._charge_or_look(attempt)

@@ -48,6 +48,8 @@ class StockActivities:
             return StockAnswer()
         if not status.is_final:
             raise TooLate(f"checkout {checkout_id} is being undone")
+        if status == CheckoutStatus.REJECTED:
+            return StockAnswer(refusal=Reason(recorded.reason))
         return StockAnswer(
             ended=Recorded(
                 status=status,

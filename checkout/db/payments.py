@@ -68,9 +68,10 @@ START_REFUND = text("""
     FROM mine
 """)
 
+#: Of a change of the status the triggers keep the time; a run that comes late and has nothing new leaves no trace.
 RECORD_REFUND = text("""
     WITH mine AS (
-        UPDATE refunds SET status = :status, provider_reference = :provider_reference, updated_at = now()
+        UPDATE refunds SET status = :status, provider_reference = :provider_reference
         WHERE checkout_id = :checkout_id AND attempt = :attempt
         RETURNING checkout_id, attempt, status
     )

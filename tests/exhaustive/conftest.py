@@ -1,0 +1,85 @@
+"""Plays all the cases that were selected, once; prints the table of them at the end."""
+
+import asyncio
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from checkout.chaos.checker import Checker
+from checkout.chaos.checker_books import Violation
+from checkout.config import DatabaseSettings
+from checkout.db.session import create_engine
+from checkout.dev.postgres import EmbeddedPostgres
+from checkout.dev.temporal import DevTemporal
+from checkout.domain.reconcile import ReconcileReport
+from checkout.temporal import connect
+from tests.exhaustive.cases import ON_HAND, REFUSALS, UNIT_PRICE_MINOR, Case, bug, cases
+from tests.exhaustive.table import lines
+from tests.exhaustive.verdict import Judged, expected, judge
+from tests.exhaustive.world import Shop, open_shop
+from tests.sandbox_server import sandbox_server
+from workflows.checkout import STEPS
+
+
+@dataclass(repr=False)
+class Played:
+    """What came of the trials of each case, and what reconciliation and the checker found after the last one."""
+
+    cases: dict[Case, list[Judged]]
+    last_report: ReconcileReport | None
+    violations: list[Violation]
+
+
+PLAYED = pytest.StashKey[Played]()
+
+
+@pytest.fixture(scope="session")
+async def played(
+    request: pytest.FixtureRequest, postgres: EmbeddedPostgres, temporal_server: DevTemporal, server_directory: Path
+) -> Played:
+    """Every case that is to be tested, played side by side with the others on the same servers."""
+    name = f"exhaustive_{uuid.uuid4().hex}"
+    await postgres.create_database(name, template="template_checkout")
+    engine = create_engine(DatabaseSettings(url=postgres.url(name), pool_size=30))
+    client = await connect(temporal_server.settings)
+    try:
+        async with sandbox_server(server_directory) as sandbox, open_shop(client, engine, sandbox) as shop:
+            judged, report = await _play(shop, _selected(request.session))
+            units = dict.fromkeys(shop.trials, ON_HAND)
+            checker = Checker(postgres.url(name), sandbox.url, units, dict.fromkeys(units, UNIT_PRICE_MINOR))
+            request.config.stash[PLAYED] = Played(judged, report, await _violations(shop, checker))
+    finally:
+        await engine.dispose()
+    return request.config.stash[PLAYED]
+
+
+def _selected(session: pytest.Session) -> list[Case]:
+    chosen = {item.callspec.params.get("case") for item in session.items if hasattr(item, "callspec")}
+    return [one for one in cases() if one in chosen]
+
+
+async def _play(shop: Shop, selected: list[Case]) -> tuple[dict[Case, list[Judged]], ReconcileReport | None]:
+    untroubled = [Case(STEPS[0], ()), *(Case(trigger.step, (), trigger) for trigger in (bug(STEPS), *REFUSALS))]
+    await asyncio.gather(*map(shop.count_touches, untroubled))
+    trials = {case: shop.trials_of(case) for case in selected}
+    await shop.play([trial for some in trials.values() for trial in some])
+    report = await shop.reconciliation.once()
+    books = await shop.books.of_all()
+    return {case: [judge(trial, books[trial.id]) for trial in some] for case, some in trials.items()}, report
+
+
+async def _violations(shop: Shop, checker: Checker) -> list[Violation]:
+    """What the campaign's checker says of everything together; a workflow that met a planned bug had to fail."""
+    failed = {one.id for one in shop.trials.values() if expected(one.case).workflow == "failed"}
+    verdict = await checker.eventually([], shop.client)
+    return [one for one in verdict.violations if one.subject not in failed or "no workflow fails" not in one.invariant]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Print the table, if any case was played."""
+    if played := config.stash.get(PLAYED, None):
+        terminalreporter.section("every step, every fault")
+        for line in lines(played.cases):
+            terminalreporter.write_line(line)

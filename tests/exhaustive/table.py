@@ -1,0 +1,80 @@
+"""The cases and what came of them, for people."""
+
+import io
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from tests.exhaustive.cases import DO_KINDS, UNDO_KINDS, Case, Fault
+from tests.exhaustive.verdict import Judged
+
+Results = Mapping[Case, Sequence[Judged]]
+
+_LETTERS = {"confirmed": "C", "rejected": "R", "cancelled": "X"}
+_LEGEND = (
+    "How the checkouts ended and how many of each (C confirmed, R rejected, X cancelled, 0 before anything happened), "
+    "and how long the slowest took. A ! stands before what is not as it must be."
+)
+
+
+def lines(results: Results) -> Iterator[str]:
+    """The whole report, line by line."""
+    yield from _drawn(_singles(results))
+    for step in dict.fromkeys(case.step for case in results if len(case.strikes) == 2):
+        yield from _drawn(_pairs(results, step.do.__name__, step.undo.__name__ if step.undo else ""))
+    trials = [one for some in results.values() for one in some]
+    yield _LEGEND
+    yield f"{len(results)} cases, {len(trials)} checkouts, {sum(bool(one.wrong) for one in trials)} of them wrong"
+
+
+def _singles(results: Results) -> Table:
+    """One row for each fault, one column for each do and undo."""
+    singles = [(case.strikes[0], some) for case, some in results.items() if len(case.strikes) == 1]
+    activities = dict.fromkeys(strike.activity for strike, _ in singles)
+    table = Table("", *activities, box=box.SIMPLE_HEAD)
+    for fault in Fault:
+        of_fault = [(strike.activity, some) for strike, some in singles if strike.fault == fault]
+        row = [[one for name, some in of_fault if name == activity for one in some] for activity in activities]
+        table.add_row(fault, *map(_cell, row))
+    return table
+
+
+def _pairs(results: Results, do: str, undo: str) -> Table:
+    """One row for each kind of fault of the do, one column for each of its undo."""
+    table = Table(f"{do}: \\ {undo}:", *map(_kind, UNDO_KINDS), box=box.SIMPLE_HEAD)
+    for do_kind in DO_KINDS:
+        row = [
+            [one for case, some in results.items() if _is(case, do, do_kind, undo, k) for one in some]
+            for k in UNDO_KINDS
+        ]
+        table.add_row(_kind(do_kind), *map(_cell, row))
+    return table
+
+
+def _is(case: Case, do: str, do_kind: Sequence[Fault], undo: str, undo_kind: Sequence[Fault]) -> bool:
+    if [one.activity for one in case.strikes] != [do, undo]:
+        return False
+    return case.strikes[0].fault in do_kind and case.strikes[1].fault in undo_kind
+
+
+def _kind(faults: Iterable[Fault]) -> str:
+    return " / ".join(faults)
+
+
+def _cell(some: Sequence[Judged]) -> str:
+    if not some:
+        return ""
+    endings = Counter(_LETTERS.get(one.status or "", "0") for one in some)
+    wrong = "!" if any(one.wrong for one in some) else ""
+    slowest_seconds = max(one.trial.duration_seconds for one in some)
+    return f"{wrong}{' '.join(f'{n}{letter}' for letter, n in sorted(endings.items()))} {slowest_seconds:.1f}s"
+
+
+def _drawn(table: Table) -> list[str]:
+    console = Console(file=io.StringIO(), width=150)
+    with console.capture() as capture:
+        console.print(table)
+    return [line.rstrip() for line in capture.get().splitlines() if line.strip()]

@@ -1,0 +1,28 @@
+"""Every do and every undo, struck by every fault, and pairs of them: nothing is lost, nothing happens twice."""
+
+import pytest
+
+from tests.exhaustive.cases import Case, cases
+from tests.exhaustive.conftest import Played
+
+pytestmark = [
+    pytest.mark.timeout(300),
+    # The SDK warns of an activity that ends while it is told that its time is up, which late ones are bound to do.
+    pytest.mark.filterwarnings("ignore:Cannot find activity to cancel:UserWarning"),
+]
+
+
+@pytest.mark.parametrize("case", cases(), ids=lambda case: case.id)
+async def test_a_struck_checkout_ends_as_it_should(played: Played, case: Case) -> None:
+    judged = played.cases[case]
+    assert judged
+    assert [f"{one.trial.id}, {one.trial.plans}: {what}" for one in judged for what in one.wrong] == []
+
+
+async def test_afterwards_the_independent_checker_finds_nothing(played: Played) -> None:
+    assert [str(one) for one in played.violations] == []
+
+
+async def test_afterwards_reconciliation_finds_nothing(played: Played) -> None:
+    assert played.last_report
+    assert played.last_report.mismatches == ()

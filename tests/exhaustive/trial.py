@@ -1,0 +1,200 @@
+"""One checkout that is struck, and every run of its activities."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Coroutine
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Protocol
+
+from temporalio.client import (
+    Client,
+    WorkflowFailureError,
+    WorkflowHandle,
+    WorkflowUpdateFailedError,
+    WorkflowUpdateHandle,
+)
+from temporalio.exceptions import ApplicationError, TerminatedError
+
+from checkout.domain.requests import CheckoutRequest
+from checkout.domain.view import CheckoutView
+from checkout.temporal import TASK_QUEUE
+from tests.exhaustive.cases import Case, Fault
+from workflows.checkout import CheckoutWorkflow
+
+#: Far more than any trial takes; what is not at rest by then hangs.
+_AT_REST_WITHIN_SECONDS = 120
+
+
+class PlannedFailure(Exception):
+    """What a struck activity fails with."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A fault, and the touch before which it strikes. ``fails_locally``: only once a try within the task has failed."""
+
+    fault: Fault
+    place: int = 0
+    fails_locally: bool = False
+
+
+class World(Protocol):
+    """What a trial needs of the servers around it."""
+
+    client: Client
+
+    async def traces(self, checkout_id: str) -> dict[str, Any]:
+        """Everything that tables and ledger have of a checkout."""
+
+    async def reconciled(self) -> None:
+        """Wait for the end of a reconciliation that begins after this call."""
+
+
+@dataclass
+class Run:
+    """One run of an activity. ``touched`` is how often it has touched the world."""
+
+    trial: "Trial"
+    activity: str
+    is_local: bool
+    plan: Plan | None = None
+    touched: int = 0
+    is_frozen: bool = False
+    error: BaseException | None = None
+    is_over: bool = False
+    #: What there was of the checkout when a frozen run was let go, long after everybody else was done.
+    found: dict[str, Any] | None = None
+
+
+#: The run that the present task belongs to.
+current_run: ContextVar[Run | None] = ContextVar("current_run", default=None)
+
+
+@dataclass(repr=False)
+class Trial:
+    """One checkout of a case: what strikes it, and what came of it."""
+
+    case: Case
+    request: CheckoutRequest
+    plans: dict[str, Plan]
+    world: World
+    runs: list[Run] = field(default_factory=list)
+    #: What went wrong that is not to be seen in the books.
+    complaints: list[str] = field(default_factory=list)
+    struck: set[str] = field(default_factory=set)
+    #: The activity with whose end the workflow task in which it runs is lost.
+    loses_task_with: str | None = None
+    #: The customer's cancel, and whether it was refused because the order is confirmed; None while nobody knows.
+    cancel: WorkflowUpdateHandle[CheckoutView] | None = None
+    is_cancel_refused: bool | None = None
+    view: CheckoutView | None = None
+    ended: str = "not at rest"
+    duration_seconds: float = 0.0
+    _acts: list[asyncio.Task[None]] = field(default_factory=list)
+    _changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def id(self) -> str:
+        """The checkout's."""
+        return self.request.checkout_id
+
+    @property
+    def handle(self) -> WorkflowHandle[CheckoutWorkflow, CheckoutView]:
+        """Its workflow."""
+        return self.world.client.get_workflow_handle_for(CheckoutWorkflow.run, self.id)
+
+    async def play(self) -> None:
+        """Buy, and return when nothing of the checkout moves any more."""
+        began = time.perf_counter()
+        try:
+            async with asyncio.timeout(_AT_REST_WITHIN_SECONDS):
+                await self.world.client.start_workflow(
+                    CheckoutWorkflow.run, self.request, id=self.id, task_queue=TASK_QUEUE
+                )
+                await self.over
+                await self._wait(lambda run: run.is_over)
+                failed = await asyncio.gather(*self._acts, return_exceptions=True)
+                self.complaints += [f"{error!r} {getattr(error, 'status', '')}" for error in failed if error]
+                await self._hear_of_the_cancel()
+                if self.ended == "terminated":  # What came late may have opened the checkout anew.
+                    await self.world.reconciled()
+        except TimeoutError:
+            self.over.cancel()
+            stuck = [f"{one.activity} (frozen: {one.is_frozen})" for one in self.runs if not one.is_over]
+            self.complaints.append(f"it is not at rest in time; under way: {', '.join(stuck) or 'nothing'}")
+        self.duration_seconds = time.perf_counter() - began
+
+    async def _hear_of_the_cancel(self) -> None:
+        if self.cancel is None:
+            return
+        try:
+            await self.cancel.result()
+            self.is_cancel_refused = False
+        except WorkflowUpdateFailedError as error:
+            self.is_cancel_refused = isinstance(error.cause, ApplicationError) and error.cause.type == "NotCancellable"
+
+    @cached_property
+    def over(self) -> "asyncio.Task[None]":
+        """The end of the workflow, and of reconciliation if it was terminated, and of every run that is not frozen."""
+        return asyncio.ensure_future(self._over())
+
+    async def _over(self) -> None:
+        try:
+            self.view = await self.handle.result()
+            self.ended = "completed"
+        except WorkflowFailureError as error:
+            self.ended = "terminated" if isinstance(error.cause, TerminatedError) else "failed"
+        if self.ended == "terminated":
+            await self.world.reconciled()
+        await self._wait(lambda run: run.is_over or run.is_frozen)
+
+    def act(self, what: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+        """Do something to the workflow; an activity that is cut off meanwhile does not keep it from being done."""
+        self._acts.append(asyncio.ensure_future(what))
+        return self._acts[-1]
+
+    async def freeze(self, run: Run) -> None:
+        """Hold a run until all the others are over, deaf to everything, as a worker that was stopped."""
+        if self.over.done():  # Nobody else is left: this run is itself the late one's undo.
+            return
+        run.is_frozen = True
+        self._tell()
+        while not self.over.done():
+            try:
+                await asyncio.wait({self.over})
+            except asyncio.CancelledError:
+                continue
+        run.is_frozen = False
+        run.found = await self.world.traces(self.id)
+
+    async def run(self, activity: str, is_local: bool, execute: Callable[[Run], Awaitable[Any]]) -> Any:
+        """Run an activity of this checkout, and strike it if that is planned."""
+        run = Run(self, activity, is_local, self.plans.get(activity))
+        self.runs.append(run)
+        token = current_run.set(run)
+        try:
+            return await execute(run)
+        except BaseException as error:
+            run.error = error
+            raise
+        finally:
+            current_run.reset(token)
+            self.act(self._compare(run))  # In a task of its own: this one may be cut off at any time.
+            run.is_over = True
+            self._tell()
+
+    async def _compare(self, run: Run) -> None:
+        """One that comes after its checkout has ended changes nothing. Of one that none has heard of, nothing ended."""
+        if run.found and run.found["checkouts"] and (now := await self.world.traces(self.id)) != run.found:
+            changed = sorted(name for name in now if now[name] != run.found[name])
+            self.complaints.append(f"{run.activity} came late, and changed {', '.join(changed)}")
+
+    async def _wait(self, is_so: Callable[[Run], bool]) -> None:
+        while not all(is_so(run) for run in self.runs):
+            await self._changed.wait()
+
+    def _tell(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()

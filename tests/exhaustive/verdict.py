@@ -1,0 +1,162 @@
+"""What a case must come to, told from its faults and steps alone; and whether a checkout has come to that."""
+
+from asyncio import CancelledError
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from checkout.domain.states import CheckoutStatus, OrderStatus, PaymentStatus, Reason, ReservationStatus
+from tests.exhaustive.books import Traces
+from tests.exhaustive.cases import TOTAL_MINOR, Case, Fault, is_local_first, name_of
+from tests.exhaustive.trial import Trial
+from workflows.checkout import STEPS
+
+_UNDOS = frozenset(name_of(step.undo) for step in STEPS if step.undo)
+_TERMINATED = (Fault.TERMINATED, Fault.TERMINATED_AND_LATE)
+_BACK = {
+    Fault.IS_A_BUG: Reason.INTERNAL_ERROR,
+    Fault.OPERATOR_CANCELS: Reason.CANCELLED_BY_OPERATOR,
+    Fault.CUSTOMER_CANCELS: Reason.CANCELLED_BY_CUSTOMER,
+    Fault.AFTER_ITS_UNDO: Reason.CANCELLED_BY_CUSTOMER,
+    Fault.OPERATOR_CANCELS_AS_IT_IS_LOST: Reason.CANCELLED_BY_OPERATOR,
+    Fault.CUSTOMER_CANCELS_AS_IT_IS_LOST: Reason.CANCELLED_BY_CUSTOMER,
+}
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a case may end: the checkout's status, the reason if it is known, and how the workflow closes."""
+
+    statuses: frozenset[CheckoutStatus]
+    reason: Reason | None
+    workflow: str
+
+
+SOLD = Ending(frozenset({CheckoutStatus.CONFIRMED}), None, "completed")
+
+
+def expected(case: Case) -> Ending:
+    """The ending that the case's faults and trigger lead to."""
+    back, refusal = _turns_back(case), _refusal(case)
+    own = {refusal.ending if refusal else CheckoutStatus.CONFIRMED}
+    if any(one.fault in _TERMINATED for one in case.strikes):
+        # What is under way when it is terminated may still land, and the ending with it.
+        own = set() if _is_left_undone(case) else {back.ending} if back else own
+        return Ending(frozenset({CheckoutStatus.CANCELLED, *own}), None, "terminated")
+    if back not in (None, Reason.INTERNAL_ERROR) and _is_refused_in_the_task(case):
+        # A cancel is heard after the workflow task in which the local activities run, and these may have refused.
+        return Ending(frozenset({CheckoutStatus.CANCELLED, *own}), None, "completed")
+    reason = back or refusal
+    if reason is None:
+        return SOLD
+    return Ending(frozenset({reason.ending}), reason, "failed" if reason == Reason.INTERNAL_ERROR else "completed")
+
+
+def _is_left_undone(case: Case) -> bool:
+    """Whether it was terminated in a do that leaves the checkout open, so that only reconciliation can end it."""
+    if case.step.undo is None or (case.trigger and case.trigger.step == case.step):
+        return False
+    return any(one.fault in _TERMINATED and not one.is_undo for one in case.strikes)
+
+
+def _is_refused_in_the_task(case: Case) -> bool:
+    return bool(case.trigger and case.trigger.reason and is_local_first(case.trigger.step))
+
+
+def _turns_back(case: Case) -> Reason | None:
+    """Why a do of the case is followed by its undo. A step without an undo is past the point of no return."""
+    for one in case.strikes:
+        if one.fault in _BACK and not one.is_undo and (case.step.undo or one.fault == Fault.IS_A_BUG):
+            return _BACK[one.fault]
+    return None
+
+
+def _refusal(case: Case) -> Reason | None:
+    """Why the case's checkout would be undone without the faults."""
+    return (case.trigger.reason or Reason.INTERNAL_ERROR) if case.trigger else None
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A trial, how its checkout ended (None: it never began), and everything about it that is not as it must be."""
+
+    trial: Trial
+    status: str | None
+    wrong: tuple[str, ...]
+
+
+def judge(trial: Trial, traces: Traces) -> Judged:
+    """Compare what came of a trial with what had to come of it."""
+    ending = expected(trial.case)
+    found = list(trial.complaints)
+    found += [f"{one.activity} was never struck" for one in trial.case.strikes if one.activity not in trial.struck]
+    if trial.ended != ending.workflow:
+        found.append(f"the workflow has {trial.ended} instead of {ending.workflow}")
+    found += _wrong_status(trial, traces, ending) + _wrong_runs(trial) + _wrong_effects(traces)
+    return Judged(trial, next((one["status"] for one in traces["checkouts"]), None), tuple(found))
+
+
+def _wrong_status(trial: Trial, traces: Traces, ending: Ending) -> list[str]:
+    rows = traces["checkouts"]
+    if _is_left_undone(trial.case) and not any(traces[name] for name in traces if name != "products"):
+        return []  # Terminated before its first effect, and cut off: nothing has ever happened.
+    if len(rows) != 1:
+        return [f"there are {len(rows)} rows of the checkout"]
+    status, reason = rows[0]["status"], rows[0]["reason"]
+    found = []
+    if status not in ending.statuses or (ending.reason and reason != ending.reason):
+        wanted = " or ".join(sorted(ending.statuses))
+        found.append(f"it ended {status} ({reason}) instead of {wanted} ({ending.reason})")
+    if trial.is_cancel_refused not in (None, status == CheckoutStatus.CONFIRMED):
+        found.append(f"it ended {status}, and the cancel was {'refused' if trial.is_cancel_refused else 'obeyed'}")
+    if trial.view and (trial.view.status, trial.view.reason) != (status, reason):
+        found.append(f"its workflow says {trial.view.status} ({trial.view.reason}), its row {status} ({reason})")
+    return found
+
+
+def _wrong_runs(trial: Trial) -> list[str]:
+    """Every undo that a workflow began has landed, if nobody terminated it; of what was cut off the books tell."""
+    if trial.ended == "terminated":
+        return []
+    begun = {run.activity for run in trial.runs if run.activity in _UNDOS}
+    landed = {run.activity for run in trial.runs if run.error is None or isinstance(run.error, CancelledError)}
+    return [f"{undo} failed for good" for undo in sorted(begun - landed)]
+
+
+def _wrong_effects(traces: Traces) -> list[str]:
+    """Each effect is there once, or was taken back once; the tables and the provider agree."""
+    is_sold = any(one["status"] == CheckoutStatus.CONFIRMED for one in traces["checkouts"])
+    found = [f"{sum(times.values())} of {name}: {dict(times)}" for name, times in _tallies(traces, is_sold) if times]
+    held = sum(one["amount_received"] for one in traces["intents"])
+    held -= sum(one["amount"] for one in traces["refunds_of_the_provider"])
+    if held != (TOTAL_MINOR if is_sold else 0):
+        found.append(f"the provider holds {held} minor units")
+    shelf = traces["products"][0]
+    if (shelf["reserved"], shelf["received"] - shelf["on_hand"]) != (0, 2 if is_sold else 0):
+        found.append(f"{shelf['reserved']} units are reserved, and {shelf['on_hand']} are on hand")
+    return found
+
+
+def _tallies(traces: Traces, is_sold: bool) -> list[tuple[str, Counter[str]]]:
+    """What there is too much of, by name: rows in a state that the ending forbids, and effects beyond the first."""
+    taken_back = {PaymentStatus.VOIDED, PaymentStatus.REFUNDED, PaymentStatus.DECLINED}
+    allowed: dict[str, set[str]] = {
+        "reservations": {ReservationStatus.COMMITTED if is_sold else ReservationStatus.RELEASED},
+        "orders": {OrderStatus.CONFIRMED if is_sold else OrderStatus.CANCELLED},
+        "payments": {PaymentStatus.CAPTURED} if is_sold else {*taken_back},
+        "refunds": set() if is_sold else {"succeeded"},
+    }
+    states = {table: [row["status"] for row in traces[table]] for table in allowed}
+    captures = ["captured" for one in traces["intents"] if one["amount_received"]]
+    back = [one["status"] for one in traces["refunds_of_the_provider"]]
+    changes = Counter(f"{one['entity']} {one['before']}>{one['after']}" for one in traces["audit_log"])
+    return [
+        *((table, _too_many(states[table], allowed[table])) for table in allowed),
+        ("captures", _too_many(captures, {"captured"})),
+        ("refunds of the provider", _too_many(back, {"succeeded"})),
+        ("transitions that happened again", Counter({name: n for name, n in changes.items() if n > 1})),
+    ]
+
+
+def _too_many(states: Sequence[str], allowed: set[str]) -> Counter[str]:
+    return Counter(states) if len(states) > 1 or not set(states) <= allowed else Counter()

@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev test lint format lock wheel clean
+.PHONY: help setup dev test fuzz lint format lock wheel clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/'
@@ -24,6 +24,13 @@ dev: setup  ## run everything on this machine; Ctrl-C stops it
 
 test: setup  ## the whole test suite, on servers it starts itself
 	$(BIN)/python -m pytest $(ARGS)
+
+# What is looked at depends on the seed alone; how fast the shop is on this machine is another matter.
+fuzz: SEED := $(or $(SEED),$(shell od -An -N3 -tu4 /dev/urandom | tr -d ' '))
+fuzz: EXAMPLES ?= 100
+fuzz: setup  ## look for what nobody thought of; SEED=1 EXAMPLES=100 say where and for how long
+	@echo "the same again: make fuzz SEED=$(SEED) EXAMPLES=$(EXAMPLES)"
+	HYPOTHESIS_PROFILE=long HYPOTHESIS_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest tests/property --hypothesis-seed=$(SEED) $(ARGS)
 
 lint: setup  ## ruff, mypy strict, import-linter
 	$(BIN)/ruff check .

@@ -1,0 +1,39 @@
+"""Mistakes in how HTTP requests become checkouts."""
+
+from tests.planted.bug import Bug, Campaign, Edit
+
+_DESK = "api/desk.py"
+_IDEMPOTENCY = "api/idempotency.py"
+
+BUGS = (
+    Bug(
+        "second-run",
+        "A checkout that has ended can be started again under its id.",
+        (
+            Edit(
+                _DESK,
+                "id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE",
+                "id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE",
+            ),
+        ),
+        campaign=Campaign("3 client-other-body", checkouts=60),
+    ),
+    Bug(
+        "another-body-under-the-key",
+        "A used idempotency key is accepted with another body, and answered with the first one's checkout.",
+        (Edit(_DESK, 'if memo.get("fingerprint") != claim.fingerprint:', 'if "fingerprint" not in memo:'),),
+        campaign=Campaign("2 client-other-body", checkouts=60),
+    ),
+    Bug(
+        "new-id-on-a-retry",
+        "The checkout's id is random, so a client that asks again buys again.",
+        (
+            Edit(
+                _IDEMPOTENCY,
+                'hmac.digest(secret, message, "sha256")',
+                'hmac.digest(secret, message + uuid.uuid4().bytes, "sha256")',
+            ),
+        ),
+        campaign=Campaign("2 client-storm", checkouts=60),
+    ),
+)

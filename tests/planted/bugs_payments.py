@@ -1,0 +1,156 @@
+"""Mistakes with money."""
+
+from tests.planted.bug import Bug, Campaign, Edit
+
+_ATTEMPTS = "activities/attempts.py"
+_PAYMENTS = "activities/payments.py"
+_STRIPE = "checkout/payments/stripe.py"
+_STORY = "workflows/payment.py"
+
+BUGS = (
+    Bug(
+        "retry-counter-in-the-key",
+        "The idempotency key carries the number of the machine's retry, so every retry charges anew.",
+        (
+            Edit(
+                _ATTEMPTS,
+                "idempotency_key=row.idempotency_key,",
+                'idempotency_key=f"{row.idempotency_key}-{activity.info().attempt}",',
+            ),
+            Edit(
+                _ATTEMPTS,
+                "from sqlalchemy import Row\n",
+                "from sqlalchemy import Row\nfrom temporalio import activity\n",
+            ),
+        ),
+        cases=("charge_payment-fails_after_its_effect",),
+    ),
+    Bug(
+        "random-key",
+        "Each call to charge has a new random idempotency key.",
+        (
+            Edit(
+                _STRIPE,
+                'return await self._send("post", _INTENTS, attempt.idempotency_key, **params, confirm=True)',
+                'return await self._send("post", _INTENTS, str(uuid.uuid4()), **params, confirm=True)',
+            ),
+            Edit(_STRIPE, "import time\n", "import time\nimport uuid\n"),
+        ),
+        cases=("charge_payment-fails_after_its_effect",),
+    ),
+    Bug(
+        "nothing-heard-nothing-done",
+        "A charge of which the provider's reference was never heard counts as void, without asking.",
+        (
+            Edit(
+                _PAYMENTS,
+                "charge = await self._gateway.void(attempt)",
+                "charge = await self._gateway.void(attempt) if attempt.provider_reference else None",
+            ),
+        ),
+        cases=("charge_payment-fails_for_good",),
+    ),
+    Bug(
+        "captured-taken-for-void",
+        "A payment that could not be stopped any more, because it was captured, counts as stopped.",
+        (Edit(_PAYMENTS, "if charge is None:", "if charge is None or charge.status not in OPEN:"),),
+        cases=("charge_payment-fails_for_good",),
+    ),
+    Bug(
+        "no-fence",
+        "An undo that sees no payment leaves the key unused, so that a call still on its way takes the money.",
+        (
+            Edit(
+                _STRIPE,
+                """\
+            try:
+                await self._fence(attempt)
+            except stripe.IdempotencyError:
+                return await self._cancel_what_was_sent(attempt)
+            return None""",
+                "            return None",
+            ),
+        ),
+        cases=("charge_payment-answers_after_its_undo",),
+    ),
+    Bug(
+        "time-out-is-a-decline",
+        "A call whose answer was lost counts as declined, so the customer pays in another way as well.",
+        (
+            Edit(
+                _PAYMENTS,
+                """\
+            if found := await self._attempts.look(attempt):
+                return found
+            await self._attempts.record_unknown(attempt, unknown)
+            raise
+""",
+                '            raise PaymentMethodRefused("no answer") from unknown\n',
+            ),
+        ),
+        campaign=Campaign("6 provider-lost-answers provider-hang"),
+    ),
+    Bug(
+        "decline-is-a-success",
+        "A declined payment counts as made.",
+        (
+            Edit(
+                _STORY,
+                "if answer.status == PaymentStatus.CAPTURED:",
+                "if answer.status in (PaymentStatus.CAPTURED, PaymentStatus.DECLINED):",
+            ),
+        ),
+        cases=("refund_payment-declined-runs_twice",),
+    ),
+    Bug(
+        "amount-not-compared",
+        "Whatever amount was taken counts as what was asked for.",
+        (
+            Edit(
+                _ATTEMPTS,
+                "fits = (charge.captured_minor, charge.currency) == (attempt.amount_minor, attempt.currency)",
+                "fits = True",
+            ),
+        ),
+        cases=("refund_payment-wrong_amount-runs_twice",),
+    ),
+    Bug(
+        "refund-of-another-amount",
+        "What is given back is the order's total, and not what was taken.",
+        (Edit(_PAYMENTS, "row.provider_reference, row.captured_minor)", "row.provider_reference, row.amount_minor)"),),
+        cases=("refund_payment-wrong_amount-runs_twice",),
+    ),
+    Bug(
+        "event-believed",
+        "An event that says so makes a payment captured, with the amount that was asked for and without a look.",
+        (
+            Edit(
+                "checkout/db/payment_events.py",
+                "    ), received AS (",
+                """\
+    ), believed AS (
+        UPDATE payments p SET status = 'captured', provider_reference = :provider_reference,
+               captured_minor = p.amount_minor, captured_currency = p.currency
+        FROM mine WHERE p.checkout_id = mine.checkout_id AND :type = 'payment_intent.succeeded'
+          AND p.status IN ('processing', 'unknown', 'pending', 'requires_action')
+    ), received AS (""",
+            ),
+        ),
+        campaign=Campaign("10 webhooks-early webhooks-concurrent provider-slow", checkouts=150),
+    ),
+    Bug(
+        "key-in-an-error",
+        "The text of an error that operators read has the provider's secret key in it.",
+        (
+            Edit(
+                _STRIPE,
+                "        except (AttributeError, TypeError) as error:",
+                """\
+        except stripe.APIError as error:
+            raise OutcomeUnknown(f"{error} (with {self._client._requestor.api_key})") from None
+        except (AttributeError, TypeError) as error:""",
+            ),
+        ),
+        campaign=Campaign("2 provider-errors", checkouts=60),
+    ),
+)

@@ -1,0 +1,87 @@
+"""Mistakes with undoing, with cancelling, and with what is left over."""
+
+from tests.planted.bug import Bug, Edit
+
+_SAGA = "workflows/saga.py"
+_CHECKOUT = "workflows/checkout.py"
+
+BUGS = (
+    Bug(
+        "undo-remembered-too-late",
+        "An undo is remembered when its step has answered, so a step that fails after its effect is never undone.",
+        (
+            Edit(
+                _SAGA,
+                "        if step.undo and step not in self._begun:\n            self._begun.append(step)\n",
+                "",
+            ),
+            Edit(
+                _SAGA,
+                "policy or step.policy, summary)\n",
+                "policy or step.policy, summary)\n"
+                "        if step.undo and step not in self._begun:\n            self._begun.append(step)\n",
+            ),
+        ),
+        cases=("reserve_stock-the_customer_cancels_in_its_middle",),
+    ),
+    Bug(
+        "cancellation-not-caught",
+        "`except Exception` lets a cancellation pass, and nothing is undone.",
+        (
+            Edit(
+                _CHECKOUT,
+                "except asyncio.CancelledError:  # Somebody pressed Cancel in the UI.",
+                "except Exception:",
+            ),
+        ),
+        cases=("reserve_stock-an_operator_cancels_in_its_middle", "charge_payment-an_operator_cancels_in_its_middle"),
+    ),
+    Bug(
+        "undone-from-the-wrong-end",
+        "The first step is undone first: the checkout is closed while its order and its money are still there.",
+        (
+            Edit(
+                _SAGA,
+                "for step in reversed([step for step in self._begun if step.undo]):",
+                "for step in [step for step in self._begun if step.undo]:",
+            ),
+        ),
+        cases=("cancel_order-price_changed-runs_twice",),
+    ),
+    Bug(
+        "undo-tried-once",
+        "An undo that fails is not tried again.",
+        (
+            Edit(
+                "workflows/policies.py",
+                "return Policy(_DATABASE_TIMEOUT, _retry(first=0.2, slowest=10, hopeless=[]))",
+                "return Policy(_DATABASE_TIMEOUT, RetryPolicy(maximum_attempts=1))",
+            ),
+        ),
+        cases=("release_stock-price_changed-fails_before_its_effect",),
+    ),
+    Bug(
+        "one-failure-is-final",
+        "A step that fails once within the workflow task is not handed to the server to be tried again.",
+        (Edit(_SAGA, "with contextlib.suppress(FailureError):", "if chosen:"),),
+        cases=("reserve_stock-fails_before_its_effect", "create_order-fails_after_its_effect"),
+    ),
+    Bug(
+        "refusal-forgets-the-order",
+        "A step that had to say no leaves behind what an earlier try of it did.",
+        (Edit(_SAGA, "if step.undo and not step.undo_when_refused:", "if step.undo:"),),
+        cases=("refund_payment-wrong_amount-runs_twice",),
+    ),
+    Bug(
+        "terminated-is-left",
+        "Reconciliation says that it has put right what was abandoned, and has undone none of it.",
+        (
+            Edit(
+                "workflows/reconcile.py",
+                "                await self._undo(mismatch.checkout_id)\n",
+                "",
+            ),
+        ),
+        cases=("create_order-is_terminated_in_its_middle",),
+    ),
+)

@@ -1,0 +1,74 @@
+"""How long the property tests look, and the stack that they look at.
+
+``HYPOTHESIS_PROFILE`` is ``bounded`` (the same few examples each time, for every run of the suite) or ``long`` (new
+ones each time, made smaller when they fail), ``HYPOTHESIS_EXAMPLES`` how many of them. ``make fuzz`` sets both.
+"""
+
+import os
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+
+from tests.e2e.dev_process import DevProcess, checkout_dev, temporary_directory
+from tests.property.shop import Json, Shop, open_shop
+
+#: Short enough to be waited for, long enough for a customer on a loaded machine.
+WAITS = {
+    "CHECKOUT_PAYMENT_WINDOW_SECONDS": "4",
+    "CHECKOUT_PAYMENT_STUCK_AFTER_SECONDS": "4",
+    "CHECKOUT_PROVIDER_TIMEOUT_SECONDS": "2",
+}
+
+
+def is_long() -> bool:
+    """Whether somebody waits for the outcome who has the time."""
+    return os.environ.get("HYPOTHESIS_PROFILE", "bounded") == "long"
+
+
+def examples(bounded: int) -> int:
+    """How many examples to look at, unless somebody wants more."""
+    return int(os.environ.get("HYPOTHESIS_EXAMPLES", bounded))
+
+
+def pytest_configure() -> None:
+    """No database of examples: what one machine has found would decide what the next one looks at."""
+    common = settings(deadline=None, database=None, print_blob=True, suppress_health_check=list(HealthCheck))
+    settings.register_profile(
+        "bounded",
+        common,
+        derandomize=True,
+        max_examples=examples(8),
+        stateful_step_count=12,
+        # Making a failure smaller takes minutes, which are better spent by whoever looks into it.
+        phases=[Phase.generate],
+    )
+    settings.register_profile("long", common, max_examples=examples(100), stateful_step_count=30)
+    settings.load_profile("long" if is_long() else "bounded")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A long run takes as long as it takes; a bounded one is many tests in one."""
+    for item in items:
+        if item.path.parent.name == "property":
+            item.add_marker(pytest.mark.timeout(0 if is_long() else 300))
+
+
+@pytest.fixture(scope="session")
+async def stack() -> AsyncIterator[DevProcess]:
+    """One stack for all of them: each machine has articles of its own."""
+    async with temporary_directory() as directory, checkout_dev(directory, "--ephemeral", environment=WAITS) as dev:
+        yield dev
+
+
+@pytest.fixture
+def stack_info(stack: DevProcess) -> Json:
+    """Where the stack is."""
+    return stack.info
+
+
+@pytest.fixture
+def shop(stack_info: Json) -> Iterator[Shop]:
+    """The stack as a shop; its clients block, so a test uses it in a thread."""
+    with open_shop(stack_info) as shop:
+        yield shop

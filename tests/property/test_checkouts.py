@@ -1,0 +1,13 @@
+"""Any order of what customers, support, bank and provider may do ends as a small model says it may."""
+
+import asyncio
+
+from hypothesis import settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from tests.property.machine import machine_on
+from tests.property.shop import Shop
+
+
+async def test_whatever_happens_in_whatever_order_the_model_allows_it(shop: Shop) -> None:
+    await asyncio.to_thread(run_state_machine_as_test, machine_on(shop), settings=settings())

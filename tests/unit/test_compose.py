@@ -21,7 +21,7 @@ ONE_SHOT = {"temporal-schema", "temporal-namespace", "migrate", "catalogue"}
 #: Not in compose, because its Temporal is its own and speaks plainly.
 LEFT_OUT = re.compile(r"CHECKOUT_TEMPORAL_(TLS.*|API_KEY)")
 
-OPTIONAL = {"CHECKOUT_PAYMENT_RETURN_URL"}
+OPTIONAL = {"CHECKOUT_PAYMENT_RETURN_URL", "CHECKOUT_WORKER_DEPLOYMENT_NAME", "CHECKOUT_WORKER_BUILD_ID"}
 _VARIABLE = re.compile(r"\$\{(?P<name>\w+)(?P<kind>:\?|:-)(?P<rest>[^}]*)\}")
 SECRETS = {
     "POSTGRES_PASSWORD": "a1",

@@ -1,0 +1,101 @@
+"""The rounds: checkouts and the yardstick in turns, so that whatever else the machine does meets both."""
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Final
+
+from checkout.bench.loops import Subject, closed_loop, open_loop
+from checkout.bench.progress import Steps
+from checkout.bench.samples import Sample, median
+from checkout.bench.stand import Stand
+
+CLIENTS: Final = {"c1": 1, "c32": 32}
+HALF: Final = 0.5
+#: Shares of the capacity at which the latency is looked at once, for the plot.
+SHARES: Final = (0.25, 0.75, 0.9)
+_WARM_UP_CLIENTS: Final = 8
+
+
+@dataclass
+class Measured:
+    """Every sample, by subject and load: ``c1`` and ``c32`` are closed loops, a share of the capacity is an open one.
+
+    ``accept_seconds`` are answers to a POST that does not wait, ``start_seconds`` bare starts of a workflow: a list a
+    round each. ``offered`` is the load of the open loops, in operations a second.
+    """
+
+    samples: dict[tuple[str, str | float], list[Sample]] = field(default_factory=lambda: defaultdict(list))
+    accept_seconds: list[list[float]] = field(default_factory=list)
+    start_seconds: list[list[float]] = field(default_factory=list)
+    offered: dict[tuple[str, float], list[float]] = field(default_factory=lambda: defaultdict(list))
+
+    def capacity(self, subject: str) -> float:
+        """What 32 clients got so far, in operations a second."""
+        return median(sample.per_second for sample in self.samples[subject, "c32"])
+
+
+class Rounds:
+    """Measures on a stand: ``seconds`` is the length of one piece of load."""
+
+    def __init__(self, stand: Stand, seconds: float, steps: Steps) -> None:
+        self._stand = stand
+        self._seconds = seconds
+        self._steps = steps
+        self._storefront = stand.storefront()
+        self._yardstick = stand.yardstick()
+        self._measured = Measured()
+
+    async def run(self, rounds: int) -> Measured:
+        """Warm up, make the rounds, and look at other loads once.
+
+        Raises:
+            BenchError: a process is away or has died; nothing of it may be reported.
+        """
+        self._steps.expect(2 + rounds * 7 + 2 * len(SHARES))
+        for subject in self._in_turn(0):
+            self._steps.begin(f"warm-up: {subject.name}")
+            await self._stand.measured(closed_loop(subject, _WARM_UP_CLIENTS, self._seconds))
+        for number in range(rounds):
+            await self._round(number, f"round {number + 1} of {rounds}")
+        for share in SHARES:
+            for subject in self._in_turn(0):
+                await self._open(subject, share, "once", seed=0)
+        return self._measured
+
+    async def _round(self, number: int, title: str) -> None:
+        for load, clients in CLIENTS.items():
+            for subject in self._in_turn(number):
+                self._steps.begin(f"{title}: {subject.name}, clients: {clients}")
+                sample = await self._stand.measured(closed_loop(subject, clients, self._seconds))
+                self._measured.samples[subject.name, load].append(sample)
+        for subject in self._in_turn(number):
+            await self._open(subject, HALF, title, seed=number)
+        self._steps.begin(f"{title}: answers without waiting")
+        await self._accept_and_start()
+
+    async def _open(self, subject: Subject, share: float, title: str, seed: int) -> None:
+        offered = share * self._measured.capacity(subject.name)
+        self._steps.begin(f"{title}: {subject.name}, open loop, {offered:.1f} a second")
+        sample = await self._stand.measured(open_loop(subject, offered, self._seconds, seed))
+        self._measured.samples[subject.name, share].append(sample)
+        self._measured.offered[subject.name, share].append(offered)
+
+    async def _accept_and_start(self) -> None:
+        """One after the other, each when the one before it is over, events included: nothing else is under way."""
+        accepts: list[float] = []
+        starts: list[float] = []
+        customer = await self._storefront.connect()
+        deadline = perf_counter() + self._seconds
+        while perf_counter() < deadline or not starts:
+            accepts.append(await customer.accept())
+            await self._stand.settled()
+            starts.append(await self._yardstick.start())
+        customer.close()
+        self._measured.accept_seconds.append(accepts)
+        self._measured.start_seconds.append(starts)
+
+    def _in_turn(self, number: int) -> list[Subject]:
+        """Who came second in one round comes first in the next."""
+        subjects: list[Subject] = [self._yardstick, self._storefront]
+        return subjects if number % 2 == 0 else subjects[::-1]

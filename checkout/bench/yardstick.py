@@ -1,0 +1,27 @@
+"""The yardstick: what Temporal alone costs. A workflow of four empty activities, as anybody would write their first.
+
+This module is loaded into the SDK's sandbox for every run, as workflows are by default, so it imports nothing else.
+"""
+
+from datetime import timedelta
+
+from temporalio import activity, workflow
+
+YARDSTICK_QUEUE = "bench-yardstick"
+ACTIVITIES = 4
+
+
+@activity.defn
+async def do_nothing() -> None:
+    """Be called, and answer."""
+
+
+@workflow.defn
+class YardstickWorkflow:
+    """As many steps as a checkout has, and nothing in them."""
+
+    @workflow.run
+    async def run(self) -> None:
+        """Call the activity four times, one after the other."""
+        for _ in range(ACTIVITIES):
+            await workflow.execute_activity(do_nothing, start_to_close_timeout=timedelta(seconds=10))

@@ -128,6 +128,7 @@ class Till(RuleBasedStateMachine):
         if answer := self._support_acts(purchase, "retry-payment", more, "outcome_still_unknown"):
             purchase.methods[attempt + 1] = method or purchase.methods[attempt]
             self.see(purchase, answer)
+            self.look_at(purchase, haste=False)  # Support stays on the line until there is an outcome.
 
     def resolve(self, purchase: Purchase) -> None:
         """A person who has looked into the provider's books says what is there."""

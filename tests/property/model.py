@@ -105,7 +105,8 @@ class Model:
     def _endings(self, purchase: Purchase) -> set[Ending]:
         """Every status at rest, with its reason, that the checkout may have come to."""
         certain, possible = self._refusals(purchase)
-        allowed: set[Ending] = {("rejected", reason) for reason in certain | possible}
+        has_order = purchase.view["order_number"] is not None
+        allowed: set[Ending] = set() if has_order else {("rejected", reason) for reason in certain | possible}
         if not certain and purchase.view["reason"] not in REFUSALS:
             allowed |= {("confirmed", None)} if purchase.view["total_minor"] == 0 else purchase.payment_endings()
         if purchase.cancelled_by:

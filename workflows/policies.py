@@ -40,6 +40,15 @@ class Policy:
 
 def database(_: Patience) -> Policy:
     """A few statements, retried for as long as PostgreSQL is away: nobody is charged meanwhile, and it comes back."""
+    return Policy(_DATABASE_TIMEOUT, _retry(first=0.2, slowest=5, hopeless=_HOPELESS))
+
+
+def record(_: Patience) -> Policy:
+    """A small write that nothing has to undo.
+
+    It alone may run within the workflow task. A step may not: its effect would come before anything in the history says
+    that it was begun, and a cancellation that comes in between would leave it standing.
+    """
     return Policy(_DATABASE_TIMEOUT, _retry(first=0.2, slowest=5, hopeless=_HOPELESS), local_first=True)
 
 

@@ -6,7 +6,7 @@ What this knows about failure, so that the story need not:
 * a do that is under way when a cancellation comes runs to the end of its present try (no further ones are made), and
   only then is anything undone, so that no undo ever races its do;
 * an undo is retried until it lands;
-* what is quick is tried within the workflow task first, and handed to the server only when that did not do it.
+* what nothing has to undo is tried within the workflow task first, and handed to the server when that did not do it.
 """
 
 import asyncio
@@ -113,7 +113,7 @@ class Saga:
         self,
         function: Callable[[Any, In], Awaitable[Ask]],
         request: In,
-        policy: Callable[[Patience], Policy] = policies.database,
+        policy: Callable[[Patience], Policy] = policies.record,
         summary: str | None = None,
     ) -> Ask:
         """Run an activity that has nothing to undo; raises as `take` does, but for `Refused`."""

@@ -1,4 +1,4 @@
-"""Steps on the database run within the workflow task, and are handed to the server as soon as that does not do it."""
+"""What may run within the workflow task, and what an operator sees of the steps, which may not."""
 
 import asyncio
 from typing import Any
@@ -24,10 +24,10 @@ async def pending(handle: Handle) -> list[Any]:
     return list((await handle.describe()).raw_description.pending_activities)
 
 
-async def test_of_a_checkout_that_goes_well_the_server_schedules_the_payment_alone(shop: Shop) -> None:
+async def test_every_step_is_in_the_history_before_it_runs(shop: Shop) -> None:
     handle = await shop.start()
     assert (await handle.result()).status == CheckoutStatus.CONFIRMED
-    assert await scheduled(handle) == ["charge_payment"]
+    assert await scheduled(handle) == ["reserve_stock", "create_order", "charge_payment", "confirm_order"]
 
 
 async def test_a_step_that_hangs_is_pending_where_operators_look(shop: Shop) -> None:
@@ -54,7 +54,7 @@ async def test_a_step_that_fails_is_pending_with_its_error(shop: Shop) -> None:
 
 
 @pytest.mark.parametrize("how", ["customer", "operator"])
-async def test_cancelled_in_a_local_try_the_step_comes_to_rest_and_is_undone(shop: Shop, how: str) -> None:
+async def test_cancelled_in_its_middle_a_step_comes_to_rest_and_is_undone(shop: Shop, how: str) -> None:
     async with shop.engine.begin() as rival:
         await rival.execute(text("SELECT FROM products FOR UPDATE"))
         handle = await shop.start()

@@ -89,17 +89,6 @@ class Recorded:
         signals = {event.workflow_execution_signaled_event_attributes.signal_name for event in self.history.events}
         return (updates | signals) - {""}
 
-    def fallen_back(self) -> set[str]:
-        """The activities that failed within a workflow task, and were then scheduled as regular ones."""
-        events = self.history.events
-        markers = [event.marker_recorded_event_attributes for event in events]
-        failed = {
-            json.loads(marker.details["data"].payloads[0].data)["activity_type"]
-            for marker in markers
-            if marker.marker_name == "core_local_activity" and marker.HasField("failure")
-        }
-        return failed & {event.activity_task_scheduled_event_attributes.activity_type.name for event in events}
-
     def text(self) -> str:
         """Everything that the file says, payloads included."""
         file = path_of(self.name).read_text()

@@ -107,10 +107,6 @@ def test_every_update_and_signal_is_in_a_history() -> None:
     assert handlers() - {"status", "timeline", "progress"} == sent, REMEDY
 
 
-def test_a_step_that_fell_back_from_its_workflow_task_to_the_server_is_in_a_history() -> None:
-    assert "reserve_stock" in read("confirmed_after_the_database_was_away").fallen_back(), REMEDY
-
-
 @each_history
 def test_a_history_tells_nothing_of_the_machine_and_holds_no_secret(recorded: Recorded) -> None:
     secret = re.compile(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from checkout.domain.states import CheckoutStatus, OrderStatus, PaymentStatus, Reason, ReservationStatus
 from tests.exhaustive.books import Traces
-from tests.exhaustive.cases import TOTAL_MINOR, Case, Fault, is_local_first, name_of
+from tests.exhaustive.cases import TOTAL_MINOR, Case, Fault, name_of
 from tests.exhaustive.trial import Trial
 from workflows.checkout import STEPS
 
@@ -43,8 +43,8 @@ def expected(case: Case) -> Ending:
         # What is under way when it is terminated may still land, and the ending with it.
         own = set() if _is_left_undone(case) else {back.ending} if back else own
         return Ending(frozenset({CheckoutStatus.CANCELLED, *own}), None, "terminated")
-    if back not in (None, Reason.INTERNAL_ERROR) and _is_refused_in_the_task(case):
-        # A cancel is heard after the workflow task in which the local activities run, and these may have refused.
+    if back not in (None, Reason.INTERNAL_ERROR) and _is_rejected_by_its_step(case):
+        # The cancel and the refusal race, and the tables say which of them was first.
         return Ending(frozenset({CheckoutStatus.CANCELLED, *own}), None, "completed")
     reason = back or refusal
     if reason is None:
@@ -59,8 +59,8 @@ def _is_left_undone(case: Case) -> bool:
     return any(one.fault in _TERMINATED and not one.is_undo for one in case.strikes)
 
 
-def _is_refused_in_the_task(case: Case) -> bool:
-    return bool(case.trigger and case.trigger.reason and is_local_first(case.trigger.step))
+def _is_rejected_by_its_step(case: Case) -> bool:
+    return bool(case.trigger and case.trigger.reason and not case.trigger.step.undo_when_refused)
 
 
 def _turns_back(case: Case) -> Reason | None:

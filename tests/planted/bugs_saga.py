@@ -62,8 +62,14 @@ BUGS = (
     ),
     Bug(
         "one-failure-is-final",
-        "A step that fails once within the workflow task is not handed to the server to be tried again.",
-        (Edit(_SAGA, "with contextlib.suppress(FailureError):", "if chosen:"),),
+        "A step that fails once is not tried again, and a moment's outage undoes the checkout.",
+        (
+            Edit(
+                "workflows/policies.py",
+                "_retry(first=0.2, slowest=5, hopeless=_HOPELESS))\n",
+                "RetryPolicy(maximum_attempts=1))\n",
+            ),
+        ),
         cases=("reserve_stock-fails_before_its_effect", "create_order-fails_after_its_effect"),
     ),
     Bug(

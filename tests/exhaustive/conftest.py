@@ -15,9 +15,11 @@ from checkout.dev.postgres import EmbeddedPostgres
 from checkout.dev.temporal import DevTemporal
 from checkout.domain.reconcile import ReconcileReport
 from checkout.temporal import connect
-from tests.exhaustive.cases import ON_HAND, REFUSALS, UNIT_PRICE_MINOR, Case, bug, cases
+from tests.exhaustive.cases import Case, bug, cases
+from tests.exhaustive.endings import expected
+from tests.exhaustive.faults import ON_HAND, REFUSALS, UNIT_PRICE_MINOR
 from tests.exhaustive.table import lines
-from tests.exhaustive.verdict import Judged, expected, judge
+from tests.exhaustive.verdict import Judged, judge
 from tests.exhaustive.world import Shop, open_shop
 from tests.sandbox_server import sandbox_server
 from workflows.checkout import STEPS

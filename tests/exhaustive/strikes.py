@@ -4,30 +4,18 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from temporalio import activity
-from temporalio.api.common.v1 import WorkflowExecution
-from temporalio.api.update.v1 import UpdateRef
-from temporalio.api.workflowservice.v1 import PollWorkflowExecutionUpdateRequest
-from temporalio.client import WorkflowHandle, WorkflowUpdateStage
-from temporalio.service import RPCError, RPCStatusCode
-
 from checkout.domain.errors import InvariantBroken
-from checkout.domain.requests import Cancel
 from checkout.domain.states import CheckoutStatus
 from checkout.temporal import CHECKOUT_STATUS
-from tests.exhaustive.cases import Fault
-from tests.exhaustive.trial import PlannedFailure, Run
-from workflows.checkout import CheckoutWorkflow
+from tests.exhaustive import interference
+from tests.exhaustive.faults import Fault
+from tests.exhaustive.run import PlannedFailure, Run
 
 Execute = Callable[[], Awaitable[Any]]
 
 _STUCK = (CheckoutStatus.PAYMENT_STUCK, CheckoutStatus.COMPENSATION_STUCK)
 #: How often something fails that is tried without end while nobody is told of it.
 _FAILURES = 4
-#: The id of the update.
-_CANCEL = "cancel"
-
-
 _LASTING = (Fault.KEEPS_FAILING, Fault.IS_A_BUG)
 
 
@@ -112,75 +100,8 @@ def _is_bounded(run: Run) -> bool:
     return case.step.policy(run.trial.request.patience).schedule_to_close is not None
 
 
-async def _let_the_customer_cancel(run: Run) -> None:
-    """Cancel, and see that the workflow has heard of it; while a local activity runs, that the server has."""
-    heard = run.trial.act(_customers_cancel(run))
-    if run.is_local:
-        await _known_to_the_server(run, heard)
-    else:
-        await asyncio.shield(heard)
-
-
-async def _customers_cancel(run: Run) -> None:
-    if activity.info().workflow_type != "CheckoutWorkflow":
-        return await _operators_cancel()
-    # Its answer is not waited for: once it is too late to cancel, that comes with the confirmation.
-    stage = WorkflowUpdateStage.ACCEPTED
-    try:
-        cancel = run.trial.handle.start_update(CheckoutWorkflow.cancel, Cancel(), id=_CANCEL, wait_for_stage=stage)
-        run.trial.cancel = await cancel
-    except RPCError as error:
-        if error.status != RPCStatusCode.NOT_FOUND:  # The workflow closed without having heard of it.
-            raise
-    return None
-
-
-async def _known_to_the_server(run: Run, heard: "asyncio.Task[None]") -> None:
-    client = activity.client()
-    reference = UpdateRef(workflow_execution=WorkflowExecution(workflow_id=run.trial.id), update_id=_CANCEL)
-    request = PollWorkflowExecutionUpdateRequest(namespace=client.namespace, update_ref=reference)
-    while not heard.done():
-        try:
-            await client.workflow_service.poll_workflow_execution_update(request)
-        except RPCError as error:
-            if error.status != RPCStatusCode.NOT_FOUND:
-                raise
-            await asyncio.sleep(0)
-        else:
-            return
-
-
-async def _let_an_operator_cancel(run: Run) -> None:
-    await asyncio.shield(run.trial.act(_operators_cancel()))
-
-
-async def _operators_cancel() -> None:
-    """Press Cancel in the UI on whatever workflow runs this activity, and see that it has noticed."""
-    await _workflow().cancel()
-    if not activity.info().is_local:  # The workflow notices nothing before the end of a local activity.
-        await _workflow().query("__temporal_workflow_metadata")
-
-
-async def _terminate(run: Run) -> None:
-    await asyncio.shield(run.trial.act(_workflow().terminate("a test")))
-
-
-async def _lose_the_task(run: Run) -> None:
-    run.trial.loses_task_with = run.activity
-
-
-async def _let_the_customer_cancel_as_it_is_lost(run: Run) -> None:
-    await _let_the_customer_cancel(run)
-    await _lose_the_task(run)
-
-
-async def _let_an_operator_cancel_as_it_is_lost(run: Run) -> None:
-    await _let_an_operator_cancel(run)
-    await _lose_the_task(run)
-
-
 async def _come_after_the_undo(run: Run) -> None:
-    run.trial.act(_customers_cancel(run))
+    run.trial.act(interference.customers_cancel(run))
     await run.trial.freeze(run)
 
 
@@ -189,13 +110,8 @@ async def _come_after_the_second_try(run: Run) -> None:
 
 
 async def _terminate_and_come_late(run: Run) -> None:
-    run.trial.act(_workflow().terminate("a test"))
+    run.trial.act(interference.workflow().terminate("a test"))
     await run.trial.freeze(run)
-
-
-def _workflow() -> WorkflowHandle[Any, Any]:
-    """The workflow that runs this activity: the checkout's, or the reconciliation's."""
-    return activity.client().get_workflow_handle(activity.info().workflow_id or "")
 
 
 #: Those that strike between two touches.
@@ -206,12 +122,12 @@ STRIKES: dict[Fault, Callable[[Run], Awaitable[None]]] = {
     Fault.IS_A_BUG: _be_a_bug,
     Fault.AFTER_ITS_UNDO: _come_after_the_undo,
     Fault.AFTER_ITS_SECOND_TRY: _come_after_the_second_try,
-    Fault.CUSTOMER_CANCELS: _let_the_customer_cancel,
-    Fault.OPERATOR_CANCELS: _let_an_operator_cancel,
-    Fault.LOSES_ITS_TASK: _lose_the_task,
-    Fault.CUSTOMER_CANCELS_AS_IT_IS_LOST: _let_the_customer_cancel_as_it_is_lost,
-    Fault.OPERATOR_CANCELS_AS_IT_IS_LOST: _let_an_operator_cancel_as_it_is_lost,
-    Fault.TERMINATED: _terminate,
+    Fault.CUSTOMER_CANCELS: interference.let_the_customer_cancel,
+    Fault.OPERATOR_CANCELS: interference.let_an_operator_cancel,
+    Fault.LOSES_ITS_TASK: interference.lose_the_task,
+    Fault.CUSTOMER_CANCELS_AS_IT_IS_LOST: interference.let_the_customer_cancel_as_it_is_lost,
+    Fault.OPERATOR_CANCELS_AS_IT_IS_LOST: interference.let_an_operator_cancel_as_it_is_lost,
+    Fault.TERMINATED: interference.terminate,
     Fault.TERMINATED_AND_LATE: _terminate_and_come_late,
 }
 #: Those that run the whole activity more than once.

@@ -2,13 +2,14 @@
 
 import io
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from rich import box
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
-from tests.exhaustive.cases import DO_KINDS, UNDO_KINDS, Case, Fault
+from tests.exhaustive.cases import Case
+from tests.exhaustive.faults import DO_KINDS, UNDO_KINDS, Fault
 from tests.exhaustive.verdict import Judged
 
 Results = Mapping[Case, Sequence[Judged]]
@@ -34,8 +35,8 @@ def _singles(results: Results) -> Table:
     """One row for each fault, one column for each do and undo."""
     singles = [(case.strikes[0], some) for case, some in results.items() if len(case.strikes) == 1]
     activities = dict.fromkeys(strike.activity for strike, _ in singles)
-    table = Table("", *activities, box=box.SIMPLE_HEAD)
-    for fault in Fault:
+    table = Table(Column("", no_wrap=True), *activities, box=box.SIMPLE_HEAD)
+    for fault in [one for one in Fault if any(strike.fault == one for strike, _ in singles)]:
         of_fault = [(strike.activity, some) for strike, some in singles if strike.fault == fault]
         row = [[one for name, some in of_fault if name == activity for one in some] for activity in activities]
         table.add_row(fault, *map(_cell, row))
@@ -44,24 +45,19 @@ def _singles(results: Results) -> Table:
 
 def _pairs(results: Results, do: str, undo: str) -> Table:
     """One row for each kind of fault of the do, one column for each of its undo."""
-    table = Table(f"{do}: \\ {undo}:", *map(_kind, UNDO_KINDS), box=box.SIMPLE_HEAD)
-    for do_kind in DO_KINDS:
-        row = [
-            [one for case, some in results.items() if _is(case, do, do_kind, undo, k) for one in some]
-            for k in UNDO_KINDS
-        ]
-        table.add_row(_kind(do_kind), *map(_cell, row))
+    table = Table(f"{do} \\ {undo}", *UNDO_KINDS, box=box.SIMPLE_HEAD)
+    for name, do_kind in DO_KINDS.items():
+        kinds = [(do_kind, undo_kind) for undo_kind in UNDO_KINDS.values()]
+        row = [[one for case, some in results.items() if _is(case, (do, undo), k) for one in some] for k in kinds]
+        table.add_row(name, *map(_cell, row))
     return table
 
 
-def _is(case: Case, do: str, do_kind: Sequence[Fault], undo: str, undo_kind: Sequence[Fault]) -> bool:
-    if [one.activity for one in case.strikes] != [do, undo]:
+def _is(case: Case, activities: tuple[str, str], kinds: tuple[tuple[Fault, ...], tuple[Fault, ...]]) -> bool:
+    """Whether the case is a pair of these two activities, struck by these two kinds of faults."""
+    if tuple(one.activity for one in case.strikes) != activities:
         return False
-    return case.strikes[0].fault in do_kind and case.strikes[1].fault in undo_kind
-
-
-def _kind(faults: Iterable[Fault]) -> str:
-    return " / ".join(faults)
+    return all(one.fault in kind for one, kind in zip(case.strikes, kinds, strict=True))
 
 
 def _cell(some: Sequence[Judged]) -> str:
@@ -74,7 +70,7 @@ def _cell(some: Sequence[Judged]) -> str:
 
 
 def _drawn(table: Table) -> list[str]:
-    console = Console(file=io.StringIO(), width=150)
+    console = Console(file=io.StringIO(), width=170)
     with console.capture() as capture:
         console.print(table)
     return [line.rstrip() for line in capture.get().splitlines() if line.strip()]

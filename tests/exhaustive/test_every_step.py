@@ -19,7 +19,7 @@ async def test_a_struck_checkout_ends_as_it_should(played: Played, case: Case) -
     assert [f"{one.trial.id}, {one.trial.plans}: {what}" for one in judged for what in one.wrong] == []
 
 
-async def test_afterwards_the_independent_checker_finds_nothing(played: Played) -> None:
+async def test_afterwards_the_books_agree(played: Played) -> None:
     assert [str(one) for one in played.violations] == []
 
 

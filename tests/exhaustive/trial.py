@@ -1,9 +1,8 @@
-"""One checkout that is struck, and every run of its activities."""
+"""One checkout that is struck, from its start until nothing of it moves any more."""
 
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Coroutine
-from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol
@@ -20,24 +19,12 @@ from temporalio.exceptions import ApplicationError, TerminatedError
 from checkout.domain.requests import CheckoutRequest
 from checkout.domain.view import CheckoutView
 from checkout.temporal import TASK_QUEUE
-from tests.exhaustive.cases import Case, Fault
+from tests.exhaustive.cases import Case
+from tests.exhaustive.run import Plan, Run, current_run
 from workflows.checkout import CheckoutWorkflow
 
 #: Far more than any trial takes; what is not at rest by then hangs.
 _AT_REST_WITHIN_SECONDS = 120
-
-
-class PlannedFailure(Exception):
-    """What a struck activity fails with."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """A fault, and the touch before which it strikes. ``fails_locally``: only once a try within the task has failed."""
-
-    fault: Fault
-    place: int = 0
-    fails_locally: bool = False
 
 
 class World(Protocol):
@@ -50,26 +37,6 @@ class World(Protocol):
 
     async def reconciled(self) -> None:
         """Wait for the end of a reconciliation that begins after this call."""
-
-
-@dataclass
-class Run:
-    """One run of an activity. ``touched`` is how often it has touched the world."""
-
-    trial: "Trial"
-    activity: str
-    is_local: bool
-    plan: Plan | None = None
-    touched: int = 0
-    is_frozen: bool = False
-    error: BaseException | None = None
-    is_over: bool = False
-    #: What there was of the checkout when a frozen run was let go, long after everybody else was done.
-    found: dict[str, Any] | None = None
-
-
-#: The run that the present task belongs to.
-current_run: ContextVar[Run | None] = ContextVar("current_run", default=None)
 
 
 @dataclass(repr=False)

@@ -1,79 +1,19 @@
-"""What a case must come to, told from its faults and steps alone; and whether a checkout has come to that."""
+"""Whether a checkout has come to what it must come to: what the tables, the provider and its workflow say of it."""
 
 from asyncio import CancelledError
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from checkout.domain.states import CheckoutStatus, OrderStatus, PaymentStatus, Reason, ReservationStatus
+from checkout.domain.states import CheckoutStatus, OrderStatus, PaymentStatus, ReservationStatus
 from tests.exhaustive.books import Traces
-from tests.exhaustive.cases import TOTAL_MINOR, Case, Fault, name_of
+from tests.exhaustive.cases import name_of
+from tests.exhaustive.endings import Ending, expected, is_left_undone
+from tests.exhaustive.faults import TOTAL_MINOR
 from tests.exhaustive.trial import Trial
 from workflows.checkout import STEPS
 
 _UNDOS = frozenset(name_of(step.undo) for step in STEPS if step.undo)
-_TERMINATED = (Fault.TERMINATED, Fault.TERMINATED_AND_LATE)
-_BACK = {
-    Fault.IS_A_BUG: Reason.INTERNAL_ERROR,
-    Fault.OPERATOR_CANCELS: Reason.CANCELLED_BY_OPERATOR,
-    Fault.CUSTOMER_CANCELS: Reason.CANCELLED_BY_CUSTOMER,
-    Fault.AFTER_ITS_UNDO: Reason.CANCELLED_BY_CUSTOMER,
-    Fault.OPERATOR_CANCELS_AS_IT_IS_LOST: Reason.CANCELLED_BY_OPERATOR,
-    Fault.CUSTOMER_CANCELS_AS_IT_IS_LOST: Reason.CANCELLED_BY_CUSTOMER,
-}
-
-
-@dataclass(frozen=True)
-class Ending:
-    """How a case may end: the checkout's status, the reason if it is known, and how the workflow closes."""
-
-    statuses: frozenset[CheckoutStatus]
-    reason: Reason | None
-    workflow: str
-
-
-SOLD = Ending(frozenset({CheckoutStatus.CONFIRMED}), None, "completed")
-
-
-def expected(case: Case) -> Ending:
-    """The ending that the case's faults and trigger lead to."""
-    back, refusal = _turns_back(case), _refusal(case)
-    own = {refusal.ending if refusal else CheckoutStatus.CONFIRMED}
-    if any(one.fault in _TERMINATED for one in case.strikes):
-        # What is under way when it is terminated may still land, and the ending with it.
-        own = set() if _is_left_undone(case) else {back.ending} if back else own
-        return Ending(frozenset({CheckoutStatus.CANCELLED, *own}), None, "terminated")
-    if back not in (None, Reason.INTERNAL_ERROR) and _is_rejected_by_its_step(case):
-        # The cancel and the refusal race, and the tables say which of them was first.
-        return Ending(frozenset({CheckoutStatus.CANCELLED, *own}), None, "completed")
-    reason = back or refusal
-    if reason is None:
-        return SOLD
-    return Ending(frozenset({reason.ending}), reason, "failed" if reason == Reason.INTERNAL_ERROR else "completed")
-
-
-def _is_left_undone(case: Case) -> bool:
-    """Whether it was terminated in a do that leaves the checkout open, so that only reconciliation can end it."""
-    if case.step.undo is None or (case.trigger and case.trigger.step == case.step):
-        return False
-    return any(one.fault in _TERMINATED and not one.is_undo for one in case.strikes)
-
-
-def _is_rejected_by_its_step(case: Case) -> bool:
-    return bool(case.trigger and case.trigger.reason and not case.trigger.step.undo_when_refused)
-
-
-def _turns_back(case: Case) -> Reason | None:
-    """Why a do of the case is followed by its undo. A step without an undo is past the point of no return."""
-    for one in case.strikes:
-        if one.fault in _BACK and not one.is_undo and (case.step.undo or one.fault == Fault.IS_A_BUG):
-            return _BACK[one.fault]
-    return None
-
-
-def _refusal(case: Case) -> Reason | None:
-    """Why the case's checkout would be undone without the faults."""
-    return (case.trigger.reason or Reason.INTERNAL_ERROR) if case.trigger else None
 
 
 @dataclass(frozen=True)
@@ -92,13 +32,16 @@ def judge(trial: Trial, traces: Traces) -> Judged:
     found += [f"{one.activity} was never struck" for one in trial.case.strikes if one.activity not in trial.struck]
     if trial.ended != ending.workflow:
         found.append(f"the workflow has {trial.ended} instead of {ending.workflow}")
+    if trial.ended != "terminated" and any(one["actor"] == "reconciliation" for one in traces["audit_log"]):
+        # What it repairs looks as it should; but a checkout that nobody terminated ends right by itself.
+        found.append("reconciliation had to put it right")
     found += _wrong_status(trial, traces, ending) + _wrong_runs(trial) + _wrong_effects(traces)
     return Judged(trial, next((one["status"] for one in traces["checkouts"]), None), tuple(found))
 
 
 def _wrong_status(trial: Trial, traces: Traces, ending: Ending) -> list[str]:
     rows = traces["checkouts"]
-    if _is_left_undone(trial.case) and not any(traces[name] for name in traces if name != "products"):
+    if is_left_undone(trial.case) and not any(traces[name] for name in traces if name != "products"):
         return []  # Terminated before its first effect, and cut off: nothing has ever happened.
     if len(rows) != 1:
         return [f"there are {len(rows)} rows of the checkout"]

@@ -12,8 +12,9 @@ from typing import Any, cast
 
 from temporalio import activity, client, worker, workflow
 
+from tests.exhaustive.run import PlannedFailure, Run, current_run
 from tests.exhaustive.strikes import REPEATS, fail_the_local_try, is_due, strike, strike_at_the_end
-from tests.exhaustive.trial import PlannedFailure, Run, Trial, current_run
+from tests.exhaustive.trial import Trial
 
 
 class Watched:

@@ -9,78 +9,27 @@ from typing import Any, cast
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
-from temporalio.client import Client, WorkflowFailureError
-from temporalio.exceptions import CancelledError, TerminatedError
+from temporalio.client import Client
 
 from checkout.config import WorkerSettings
 from checkout.db.session import Database
-from checkout.domain.reconcile import ReconcileReport, ReconcileRequest
 from checkout.domain.requests import CheckoutRequest, Line
 from checkout.payments.gateway import PaymentGateway
 from checkout.payments.stripe import StripeGateway
-from checkout.temporal import TASK_QUEUE
 from tests.exhaustive.books import Books
-from tests.exhaustive.cases import (
-    ON_HAND,
-    TOTAL_MINOR,
-    UNIT_PRICE_MINOR,
-    Case,
-    Fault,
-    Strike,
-    is_local_first,
-    name_of,
-    patience_of,
-)
-from tests.exhaustive.trial import Plan, Trial
+from tests.exhaustive.cases import Case, is_local_first, name_of, patience_of
+from tests.exhaustive.faults import ON_HAND, TOTAL_MINOR, UNIT_PRICE_MINOR, Fault, Strike
+from tests.exhaustive.reconciliation import Reconciliation
+from tests.exhaustive.run import Plan
+from tests.exhaustive.trial import Trial
+from tests.exhaustive.verdict import judge
 from tests.exhaustive.watch import Saboteur, Watched
 from tests.sandbox_server import SandboxServer
 from worker import build_worker
-from workflows.reconcile import ReconcileWorkflow
 
 #: Trials that keep the machine busy, and those that mostly wait for a time-out.
 _BUSY_AT_ONCE, _WAITING_AT_ONCE = 16, 80
 _SLOW = frozenset({Fault.AFTER_ITS_UNDO, Fault.AFTER_ITS_SECOND_TRY, Fault.KEEPS_FAILING})
-
-
-class Reconciliation:
-    """Comparisons one after another, as the schedule starts them, for as long as somebody waits for one."""
-
-    def __init__(self, client: Client) -> None:
-        self._client = client
-        self._asked: list[asyncio.Future[None]] = []
-        self._wake = asyncio.Event()
-
-    async def wait(self) -> None:
-        """Return at the end of one that began after this call."""
-        self._asked.append(asyncio.get_running_loop().create_future())
-        self._wake.set()
-        await self._asked[-1]
-
-    async def run(self) -> None:
-        """Compare whenever somebody asks; one that is ended before its time is followed by the next."""
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            asked, self._asked = self._asked, []
-            while await self.once() is None:
-                pass
-            for one in asked:
-                if not one.done():
-                    one.set_result(None)
-
-    async def once(self) -> ReconcileReport | None:
-        """Compare everything, however new it is; None when somebody cancelled or terminated the comparison."""
-        try:
-            return await self._client.execute_workflow(
-                ReconcileWorkflow.run,
-                ReconcileRequest(grace_seconds=0),
-                id=f"reconcile-{uuid.uuid4()}",
-                task_queue=TASK_QUEUE,
-            )
-        except WorkflowFailureError as error:
-            if not isinstance(error.cause, CancelledError | TerminatedError):
-                raise
-            return None
 
 
 @dataclass(repr=False)
@@ -127,7 +76,8 @@ class Shop:
         """Play the case without its faults, and count how often each activity touches the world."""
         trial = self.trial(Case(case.step, (), case.trigger), [])
         await self.play([trial])
-        assert trial.complaints == [], trial
+        complaints = list(judge(trial, await self.books.of(trial.id)).wrong)
+        assert complaints == [], f"{trial.id}, undisturbed: {complaints=}"
         trigger = case.trigger.name if case.trigger else None
         for run in trial.runs:
             if run.error is None:
@@ -154,10 +104,11 @@ class Shop:
         plans = {strike.activity: plan for strike, plan in zip(case.strikes, chosen, strict=True)}
         if case.trigger and case.trigger.reason is None:
             plans.setdefault(name_of(case.trigger.step.do), Plan(Fault.IS_A_BUG))
-        return Trial(case, _request(case), plans, self)
+        return Trial(case, request_of(case), plans, self)
 
 
-def _request(case: Case) -> CheckoutRequest:
+def request_of(case: Case) -> CheckoutRequest:
+    """What the case's customer wants: two pieces of an article that nobody else buys."""
     checkout_id = f"chk_{uuid.uuid4().hex}"
     changed: dict[str, Any] = {"quantity": 2, "payment_method": "pm_card_visa", "expected_total_minor": TOTAL_MINOR}
     changed |= case.trigger.changed if case.trigger else {}

@@ -99,7 +99,9 @@ class SupportDesk:
         async with answered_within(CALL_SECONDS):
             description = await describe_checkout(self._client, checkout_id)
             handle = handle_of(self._client, checkout_id)
-            snapshot, timeline = await asyncio.gather(_view(handle, description), _timeline(handle))
+            snapshot = await _view(handle, description)
+            # Asked for after the view, so that it tells of all that the view shows.
+            timeline = None if snapshot.is_stale else await _timeline(handle)
         link = self.link(checkout_id, description.run_id)
         return Dossier(snapshot, timeline, state_of(description.status), link)
 

@@ -39,6 +39,7 @@ _LOWEST_RATE: Final = 1.0
 #: What a turn takes with its recovery, for spreading the load over all of them.
 _SECONDS_A_TURN: Final = 4.0
 _LEAST_MEASURED, _MOST_MEASURED = 10, 60
+_LONGEST_MEASURING_SECONDS: Final = 120.0
 
 
 @dataclass(frozen=True)
@@ -74,8 +75,7 @@ class Campaign:
         started = time.monotonic()
         await fill_shelves(self._world)
         self._meter.says("measuring capacity")
-        measured = min(_MOST_MEASURED, max(_LEAST_MEASURED, self._orders.checkouts // 4))
-        capacity = await self._load.measure(measured)
+        capacity = await self._capacity()
         rate = self._orders.rate or self._rate(capacity)
         try:
             async with self._watch:
@@ -84,6 +84,17 @@ class Campaign:
             return await self._result(verdict, capacity, rate, time.monotonic() - started)
         finally:
             self._trouble.stop()
+
+    async def _capacity(self) -> float:
+        """In checkouts a second; a shop that does not even sell while nothing disturbs it has failed already."""
+        measured = min(_MOST_MEASURED, max(_LEAST_MEASURED, self._orders.checkouts // 4))
+        try:
+            async with asyncio.timeout(_LONGEST_MEASURING_SECONDS):
+                return await self._load.measure(measured)
+        except TimeoutError:
+            what = f"{measured} checkouts are not over after {_LONGEST_MEASURING_SECONDS:g} s"
+            self._watch.report(Violation("10: an undisturbed shop sells", "measuring capacity", what))
+            return _LOWEST_RATE
 
     def _rate(self, capacity: float) -> float:
         """Below half of the capacity, and no more than it takes to have load during every fault."""

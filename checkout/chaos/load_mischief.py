@@ -79,7 +79,8 @@ class Mischief:
         cart = f"cart_twice_{rng.randrange(10**9)}"
         first = self._load.add(with_body(self._load.errand(draw_simple), cart_id=cart))
         second = self._load.add(with_body(self._load.errand(draw_simple), cart_id=cart))
-        await _patiently(asyncio.gather(first.accepted.wait(), second.accepted.wait()))
+        await _patiently(first.accepted.wait())
+        await _patiently(second.accepted.wait())
 
     async def burst(self, rng: random.Random, n: int) -> None:
         """``n`` checkouts at once, far more than capacity; whatever is accepted has to end right."""

@@ -110,7 +110,9 @@ async def _until_told_to_stop(orders: Orders, directory: Path, meter: ProgressMe
     """The campaign. SIGTERM and the end of the terminal stop it as Ctrl-C does, and every process with it."""
     campaign = asyncio.ensure_future(run_campaign(orders, directory, meter))
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        asyncio.get_running_loop().add_signal_handler(number, campaign.cancel)
+        # Under nohup the end of the terminal is nothing to stop for.
+        if signal.getsignal(number) != signal.SIG_IGN:
+            asyncio.get_running_loop().add_signal_handler(number, campaign.cancel)
     return await campaign
 
 

@@ -32,10 +32,10 @@ def judge(trial: Trial, traces: Traces) -> Judged:
     found += [f"{one.activity} was never struck" for one in trial.case.strikes if one.activity not in trial.struck]
     if trial.ended != ending.workflow:
         found.append(f"the workflow has {trial.ended} instead of {ending.workflow}")
+    found += _wrong_status(trial, traces, ending) + _wrong_runs(trial) + _wrong_effects(traces)
     if trial.ended != "terminated" and any(one["actor"] == "reconciliation" for one in traces["audit_log"]):
         # What it repairs looks as it should; but a checkout that nobody terminated ends right by itself.
         found.append("reconciliation had to put it right")
-    found += _wrong_status(trial, traces, ending) + _wrong_runs(trial) + _wrong_effects(traces)
     return Judged(trial, next((one["status"] for one in traces["checkouts"]), None), tuple(found))
 
 

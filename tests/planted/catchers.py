@@ -15,7 +15,7 @@ from tests.planted.product_copy import ProductCopy, Ran
 
 _TESTS = "tests/exhaustive/test_every_step.py"
 _CASE = f"{_TESTS}::test_a_struck_checkout_ends_as_it_should"
-_AFTERWARDS = ("test_afterwards_the_books_agree", "test_afterwards_reconciliation_finds_nothing")
+_AFTERWARDS = re.compile(r"def (test_afterwards_\w+)")
 _TESTS_TIMEOUT_SECONDS = 600
 _CAMPAIGN_TIMEOUT_SECONDS = 900
 #: What pytest and a campaign answer when something is wrong with the product, and not with how they were called.
@@ -63,7 +63,8 @@ def run_exhaustive(copy: ProductCopy, patterns: Sequence[str]) -> Catch:
         CatcherBroken: they did not come to an end, or could not be run.
     """
     report = copy.root / "report.xml"
-    tests = [*(f"{_CASE}[{one}]" for one in matching(patterns)), *(f"{_TESTS}::{name}" for name in _AFTERWARDS)]
+    afterwards = _AFTERWARDS.findall((copy.root / _TESTS).read_text())
+    tests = [*(f"{_CASE}[{one}]" for one in matching(patterns)), *(f"{_TESTS}::{name}" for name in afterwards)]
     options = ["-q", "-p", "no:cacheprovider", "--no-header", f"--junit-xml={report}"]
     began = time.monotonic()
     ran = copy.run([sys.executable, "-P", "-m", "pytest", *options, *tests], _TESTS_TIMEOUT_SECONDS)

@@ -7,7 +7,7 @@ import pytest
 from tests.planted.__main__ import play
 from tests.planted.bug import Bug, DoesNotApply, Edit
 from tests.planted.catalogue import BUGS
-from tests.planted.catchers import matching
+from tests.planted.catchers import matching, read_junit, read_report
 from tests.planted.product_copy import ROOT, product_copy
 
 
@@ -27,6 +27,23 @@ def test_a_bug_that_no_longer_applies_is_not_taken_for_a_planted_one() -> None:
     bug = Bug("gone", "Nothing.", (Edit("worker.py", "what is not there", "something"),))
     with pytest.raises(DoesNotApply, match=r"gone does not apply any more: worker\.py has 0 times"):
         bug.changed(ROOT)
+
+
+def test_what_the_exhaustive_tests_say_is_read_from_their_report() -> None:
+    said = "assert [&quot;chk_1, {'charge': Plan(place=2, late=False)}: 2 of captures: {'captured': 2}&quot;] == []"
+    case = f'<testcase name="test_it[a_case]"><failure message="{said}">...</failure></testcase>'
+    assert read_junit(f'<testsuite>{case}<testcase name="test_fine" /></testsuite>') == {
+        "a_case": "2 of captures: {'captured': 2}"
+    }
+
+
+def test_what_a_campaign_says_is_read_from_its_report() -> None:
+    violations = [{"check": "1: a", "subject": "MUG", "detail": d} for d in ("first", "second")]
+    assert read_report({"violation_list": violations, "unfinished_list": {"chk_1": "processing"}}) == {
+        "1: a": "first",
+        "10: every accepted checkout ends": "processing",
+    }
+    assert read_report({"violation_list": [], "unfinished_list": {}}) == {}
 
 
 def test_what_runs_in_a_copy_is_the_copy() -> None:

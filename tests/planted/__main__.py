@@ -23,8 +23,7 @@ _CONTROL = Bug("no bug", "Nothing: the product as it is.", edits=())
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the command line says; the exit status."""
     options = _parser().parse_args(arguments)
-    # Told to stop, it stops what it has started, as it does when it is interrupted.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    signal.signal(signal.SIGTERM, _stop)
     bugs = named(options.only)
     if options.list:
         sys.stdout.writelines(f"{bug.name:32} {bug.breaks}\n" for bug in bugs)
@@ -71,6 +70,12 @@ def together(campaigns: Sequence[Campaign]) -> Campaign:
     """One campaign with the faults of all of them."""
     kinds = sorted({word for one in campaigns for word in one.faults.split() if not word.isdigit()})
     return Campaign(" ".join([str(max(len(kinds), 8)), *kinds]), max(one.checkouts for one in campaigns))
+
+
+def _stop(number: int, _: object) -> None:
+    """Told to stop, end what was started, as when interrupted; to be told again does not cut that short."""
+    signal.signal(number, signal.SIG_IGN)
+    sys.exit(128 + number)
 
 
 def _say(row: Row) -> Row:

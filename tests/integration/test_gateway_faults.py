@@ -8,7 +8,13 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from checkout.domain.errors import OutcomeUnknown, ProviderError, ProviderRefusedCall, ProviderUnavailable
+from checkout.domain.errors import (
+    OutcomeUnknown,
+    ProviderError,
+    ProviderRefusedCall,
+    ProviderRefusesKey,
+    ProviderUnavailable,
+)
 from checkout.domain.states import PaymentStatus
 from checkout.payments.gateway import Attempt, Charge, PaymentGateway
 from checkout.payments.stripe import StripeGateway
@@ -185,11 +191,13 @@ async def test_a_refused_connection_means_that_nothing_happened(tmp_path: Path) 
         await gateway.close()
 
 
-async def test_a_wrong_key_is_our_mistake_and_is_not_shown(sandbox: SandboxServer) -> None:
+async def test_a_wrong_key_is_told_and_is_not_shown(sandbox: SandboxServer) -> None:
     # Past the check of the settings, as a key that was revoked is.
     wrong = {"stripe_api_key": SecretStr("not_a_key_but_a_secret")}
     gateway = StripeGateway(sandbox.payment_settings().model_copy(update=wrong))
-    with pytest.raises(ProviderRefusedCall) as refused:
-        await gateway.charge(attempt())
+    try:
+        with pytest.raises(ProviderRefusesKey) as refused:
+            await gateway.charge(attempt())
+    finally:
+        await gateway.close()
     assert "secret" not in str(refused.value)
-    await gateway.close()

@@ -13,7 +13,7 @@ import psutil
 import psycopg
 import pytest
 
-from tests.e2e.dev_process import temporary_directory
+from tests.e2e.dev_process import gone, temporary_directory
 
 # On a machine that has other things to do; alone, none takes longer than half a minute.
 pytestmark = pytest.mark.timeout(300)
@@ -84,7 +84,7 @@ async def test_told_to_stop_it_leaves_no_process_behind() -> None:
             process.terminate()
             await process.communicate()
         assert process.returncode == 130
-        assert [child for child in children if child.is_running()] == []
+        await gone(children)
 
 
 async def _reserve_for_nobody(keep: Path) -> None:

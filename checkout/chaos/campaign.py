@@ -137,7 +137,7 @@ class Campaign:
             verdict = await self._look(deadline)
             if verdict and (verdict.is_clean or self._watch.alarm.is_set() or time.monotonic() > deadline):
                 return verdict
-            await asyncio.sleep(1)
+            await asyncio.sleep(1)  # Looking at everything is a load of its own on a shop that comes to rest.
 
     async def _look(self, deadline: float) -> Verdict | None:
         try:

@@ -19,7 +19,6 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client, WorkflowExecutionDescription, WorkflowHandle, WorkflowHistory
-from temporalio.common import WorkflowIDReusePolicy
 
 from checkout.config import DatabaseSettings, TemporalSettings, WorkerSettings
 from checkout.db.migrate import migrate
@@ -28,13 +27,14 @@ from checkout.dev.ports import claim_free_port
 from checkout.dev.postgres import EmbeddedPostgres
 from checkout.dev.process import Child, running
 from checkout.dev.temporal import DevTemporal
-from checkout.domain.requests import CheckoutRequest, Line, PaymentEvent
+from checkout.domain.requests import PaymentEvent
 from checkout.domain.states import CheckoutStatus
 from checkout.domain.view import CheckoutView
 from checkout.payments.stripe import StripeGateway
 from checkout.temporal import TASK_QUEUE, connect
 from tests.attempts import attempt
 from tests.sandbox_server import SandboxServer, sandbox_server
+from tests.workflow.shop import start_checkout
 from worker import build_worker
 from workflows.checkout import CheckoutWorkflow
 from workflows.payment_event import PaymentEventWorkflow
@@ -58,23 +58,8 @@ class Studio:
 
     async def checkout(self, name: str, payment_method: str = "pm_card_visa", **changes: Any) -> Handle:
         """Start a checkout of two mugs for EUR 25.80, by default; ``name`` becomes part of its id."""
-        request = {
-            "checkout_id": f"chk_{name}",
-            "customer_id": "cus_42",
-            "cart_id": None,
-            "currency": "EUR",
-            "lines": (Line("MUG", 2),),
-            "payment_method": payment_method,
-            "expected_total_minor": None,
-            "requested_at": "2026-01-01T00:00:00.000+00:00",
-        } | changes
-        return await self.client.start_workflow(
-            CheckoutWorkflow.run,
-            CheckoutRequest(**request),
-            id=request["checkout_id"],
-            task_queue=TASK_QUEUE,
-            id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
-        )
+        unless_changed = {"payment_method": payment_method, "expected_total_minor": None}
+        return await start_checkout(self.client, f"chk_{name}", **(unless_changed | changes))
 
     async def tell(self, name: str, reference: str, checkout_id: str | None = None) -> str:
         """Have news of an intent passed on, keep that workflow's history, and answer what came of it."""

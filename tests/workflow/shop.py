@@ -36,23 +36,7 @@ class Shop:
     gateway: ScriptedGateway
 
     async def start(self, checkout_id: str | None = None, **changes: Any) -> Handle:
-        request = {
-            "checkout_id": checkout_id or f"chk_{uuid.uuid4().hex}",
-            "customer_id": "cus_42",
-            "cart_id": None,
-            "currency": "EUR",
-            "lines": (Line("MUG", 2),),
-            "payment_method": "pm_card_visa",
-            "expected_total_minor": 2580,
-            "requested_at": "2026-01-01T00:00:00.000+00:00",
-        } | changes
-        return await self.client.start_workflow(
-            CheckoutWorkflow.run,
-            CheckoutRequest(**request),
-            id=request["checkout_id"],
-            task_queue=TASK_QUEUE,
-            id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
-        )
+        return await start_checkout(self.client, checkout_id or f"chk_{uuid.uuid4().hex}", **changes)
 
     async def buy(self, **changes: Any) -> CheckoutView:
         return await (await self.start(**changes)).result()
@@ -60,6 +44,27 @@ class Shop:
     async def value(self, statement: str) -> Any:
         row = await Database(self.engine).one(text(statement), {})
         return row[0] if row else None
+
+
+async def start_checkout(client: Client, checkout_id: str, **changes: Any) -> Handle:
+    """Start a checkout of two mugs for EUR 25.80, unless ``changes`` say otherwise; the same id may start again."""
+    request = {
+        "checkout_id": checkout_id,
+        "customer_id": "cus_42",
+        "cart_id": None,
+        "currency": "EUR",
+        "lines": (Line("MUG", 2),),
+        "payment_method": "pm_card_visa",
+        "expected_total_minor": 2580,
+        "requested_at": "2026-01-01T00:00:00.000+00:00",
+    } | changes
+    return await client.start_workflow(
+        CheckoutWorkflow.run,
+        CheckoutRequest(**request),
+        id=checkout_id,
+        task_queue=TASK_QUEUE,
+        id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+    )
 
 
 @asynccontextmanager

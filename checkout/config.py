@@ -141,7 +141,7 @@ class WorkerSettings(_Settings):
     metrics_port: Annotated[Port | None, Field(description="port of the Temporal SDK's Prometheus /metrics")] = None
     max_concurrent_activities: Annotated[int, Field(ge=1, le=10_000, description="activities at once")] = 100
     max_concurrent_local_activities: Annotated[
-        int, Field(ge=1, le=10_000, description="small writes at once within workflow tasks; at most the pool's size")
+        int, Field(ge=1, le=10_000, description="steps at once within workflow tasks; at most the pool's size")
     ] = 10
     max_concurrent_workflow_tasks: Annotated[int, Field(ge=2, le=10_000, description="workflow tasks at once")] = 100
     max_cached_workflows: Annotated[int, Field(ge=0, description="open workflows kept in memory")] = 1000

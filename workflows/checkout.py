@@ -6,6 +6,7 @@ from functools import partial
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError
 
+from workflows import policies
 from workflows.payment import CHARGE_PAYMENT, PaymentStory
 from workflows.progress import Progress
 from workflows.saga import Refused, Saga, Step
@@ -30,7 +31,7 @@ with workflow.unsafe.imports_passed_through():
 
 RESERVE_STOCK = Step(StockActivities.reserve_stock, StockActivities.release_stock)
 CREATE_ORDER = Step(OrderActivities.create_order, OrderActivities.cancel_order, undo_when_refused=True)
-CONFIRM_ORDER = Step(OrderActivities.confirm_order)
+CONFIRM_ORDER = Step(OrderActivities.confirm_order, policy=policies.database_for_good)
 STEPS = (RESERVE_STOCK, CREATE_ORDER, CHARGE_PAYMENT, CONFIRM_ORDER)
 
 
@@ -42,7 +43,7 @@ class CheckoutWorkflow:
     def __init__(self, request: CheckoutRequest) -> None:
         self._request = request
         self._progress = Progress(request)
-        self._saga = Saga(request.patience)
+        self._saga = Saga(request.patience, STEPS)
         self._payment = PaymentStory(request, self._saga, self._progress)
         self._buying: asyncio.Task[None] | None = None
         self._cancellation = Cancel(Reason.CANCELLED_BY_OPERATOR, "operator")

@@ -3,7 +3,7 @@
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
-from workflows.policies import provider_undo, record
+from workflows.policies import database, provider_undo
 from workflows.saga import Saga
 
 with workflow.unsafe.imports_passed_through():
@@ -43,7 +43,7 @@ class PaymentEventWorkflow:
 
     async def _pass_on(self, event: PaymentEvent) -> str:
         saga = Saga(Patience())
-        answer = await saga.ask(RecordActivities.record_payment_event, event, record, "write it down")
+        answer = await saga.ask(RecordActivities.record_payment_event, event, database, "write it down")
         if answer.checkout_id is None:
             return "unmatched"
         if answer.is_known:

@@ -1,7 +1,7 @@
 """How long each kind of step may take, and how it is tried again. Named here, so that the story need not say it."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from temporalio import workflow
@@ -40,16 +40,16 @@ class Policy:
 
 def database(_: Patience) -> Policy:
     """A few statements, retried for as long as PostgreSQL is away: nobody is charged meanwhile, and it comes back."""
-    return Policy(_DATABASE_TIMEOUT, _retry(first=0.2, slowest=5, hopeless=_HOPELESS))
-
-
-def record(_: Patience) -> Policy:
-    """A small write that nothing has to undo.
-
-    It alone may run within the workflow task. A step may not: its effect would come before anything in the history says
-    that it was begun, and a cancellation that comes in between would leave it standing.
-    """
     return Policy(_DATABASE_TIMEOUT, _retry(first=0.2, slowest=5, hopeless=_HOPELESS), local_first=True)
+
+
+def database_for_good(patience: Patience) -> Policy:
+    """The same for what cannot be undone: it has to be in the history before it runs.
+
+    A cancellation that comes when the workflow task was lost has to know that it is too late, and a step within that
+    task leaves nothing behind to know it by.
+    """
+    return replace(database(patience), local_first=False)
 
 
 def database_undo(_: Patience) -> Policy:

@@ -2,17 +2,20 @@
 
 What this knows about failure, so that the story need not:
 
-* an undo is remembered before its do is started, since a do that timed out may have happened;
+* an undo is remembered before its do is started, since a do that timed out may have happened. What is tried within the
+  workflow task counts as begun as soon as the step before it is: when a worker dies, the memory that such a step was
+  begun dies with the task, and what it did in PostgreSQL does not;
 * a do that is under way when a cancellation comes runs to the end of its present try (no further ones are made), and
   only then is anything undone, so that no undo ever races its do;
 * an undo is retried until it lands;
-* what nothing has to undo is tried within the workflow task first, and handed to the server when that did not do it.
+* what is quick is tried within the workflow task first, and handed to the server when that did not do it at once.
 """
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any, Generic, Protocol, TypeVar, cast
 
 from temporalio import workflow
@@ -63,11 +66,12 @@ class Refused(Exception):
 
 
 class Saga:
-    """The steps taken so far, and the way back."""
+    """The steps taken so far, and the way back. ``steps`` are all that may be taken, in their order."""
 
-    def __init__(self, patience: Patience) -> None:
+    def __init__(self, patience: Patience, steps: Sequence[Step[Any, Any]] = ()) -> None:
         self._patience = patience
-        self._begun: list[Step[Any, Any]] = []
+        self._steps = steps
+        self._begun = self._local_from(0)
         self._is_stopped = False
 
     def stop(self) -> None:
@@ -100,12 +104,11 @@ class Saga:
             asyncio.CancelledError: the checkout was cancelled; the step has come to rest.
         """
         self._refuse_when_stopped()
-        if step.undo and step not in self._begun:
-            self._begun.append(step)
+        place = self._steps.index(step)
+        self._begun = [*self._begun_before(place), step, *self._local_from(place + 1)]
         answer = await self.ask(step.do, request, policy or step.policy, summary)
         if answer is not None and answer.refusal is not None:
-            if step.undo and not step.undo_when_refused:
-                self._begun.remove(step)
+            self._begun = self._begun_before(place + 1 if step.undo_when_refused else place)
             raise Refused(answer.refusal, answer)
         return answer
 
@@ -113,7 +116,7 @@ class Saga:
         self,
         function: Callable[[Any, In], Awaitable[Ask]],
         request: In,
-        policy: Callable[[Patience], Policy] = policies.record,
+        policy: Callable[[Patience], Policy] = policies.database,
         summary: str | None = None,
     ) -> Ask:
         """Run an activity that has nothing to undo; raises as `take` does, but for `Refused`."""
@@ -125,6 +128,12 @@ class Saga:
             # Whatever was wrong, the server runs it again and keeps account of it; every step may run twice.
             self._refuse_when_stopped()
         return await _settled(_start(function, request, chosen, summary), is_retried=True)
+
+    def _begun_before(self, place: int) -> list[Step[Any, Any]]:
+        return [step for step in self._begun if self._steps.index(step) < place]
+
+    def _local_from(self, place: int) -> list[Step[Any, Any]]:
+        return list(takewhile(lambda step: step.policy(self._patience).local_first, self._steps[place:]))
 
     def _refuse_when_stopped(self) -> None:
         if self._is_stopped:

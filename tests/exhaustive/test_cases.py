@@ -29,7 +29,7 @@ class Gift:
         """Would be its undo."""
 
 
-WITH_A_GIFT = (*STEPS[:-1], Step(Gift.wrap_gift, Gift.unwrap_gift, policy=policies.record), STEPS[-1])
+WITH_A_GIFT = (*STEPS[:-1], Step(Gift.wrap_gift, Gift.unwrap_gift, policy=policies.database), STEPS[-1])
 
 
 def faults_of(name: str, some: list[Case]) -> set[Fault]:

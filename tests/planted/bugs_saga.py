@@ -4,25 +4,27 @@ from tests.planted.bug import Bug, Edit
 
 _SAGA = "workflows/saga.py"
 _CHECKOUT = "workflows/checkout.py"
+_REMEMBERED = "self._begun = [*self._begun_before(place), step, *self._local_from(place + 1)]"
 
 BUGS = (
     Bug(
         "undo-remembered-too-late",
         "An undo is remembered when its step has answered, so a step that fails after its effect is never undone.",
         (
-            Edit(
-                _SAGA,
-                "        if step.undo and step not in self._begun:\n            self._begun.append(step)\n",
-                "",
-            ),
+            Edit(_SAGA, f"        {_REMEMBERED}\n", ""),
             Edit(
                 _SAGA,
                 "policy or step.policy, summary)\n",
-                "policy or step.policy, summary)\n"
-                "        if step.undo and step not in self._begun:\n            self._begun.append(step)\n",
+                f"policy or step.policy, summary)\n        {_REMEMBERED}\n",
             ),
         ),
-        cases=("reserve_stock-the_customer_cancels_in_its_middle",),
+        cases=("charge_payment-the_customer_cancels_in_its_middle",),
+    ),
+    Bug(
+        "lost-task-forgotten",
+        "A step counts as begun when the history says so, and not when a lost workflow task may have done it.",
+        (Edit(_SAGA, "        return list(takewhile(", "        return [] and list(takewhile("),),
+        cases=("create_order-its_task_is_lost_and_the_customer_cancels",),
     ),
     Bug(
         "cancellation-not-caught",

@@ -14,6 +14,7 @@ from checkout.domain.requests import Cancel, Line
 from checkout.domain.states import CheckoutStatus, PaymentStatus, Reason, RefundStatus
 from checkout.domain.view import LineView
 from checkout.payments.gateway import Charge
+from tests.conftest import Stock
 from tests.fakes import ScriptedGateway
 from tests.invariants import violations
 from tests.workflow.shop import Shop, open_shop, until
@@ -111,8 +112,9 @@ async def test_cancelled_in_mid_charge_nothing_stays_charged(
 
 
 async def test_cancelled_before_its_first_step_a_checkout_is_cancelled(
-    temporal_client: Client, engine: AsyncEngine
+    temporal_client: Client, engine: AsyncEngine, stock: Stock
 ) -> None:
+    await stock({"MUG": (1290, "EUR", 7)})
     early = Shop(temporal_client, engine, ScriptedGateway())
     handle = await early.start()
     await handle.cancel()

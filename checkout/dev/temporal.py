@@ -14,15 +14,19 @@ from checkout.dev.process import Program, listens, python_path
 from checkout.domain.errors import TemporalUnavailable
 from checkout.temporal import SEARCH_ATTRIBUTES, connect
 
-#: The defaults poll 20 times a second, and every workflow task waits for a poll.
-_POLLS_PER_SECOND = (
-    "history.transferProcessorMaxPollRPS",
-    "history.transferProcessorMaxPollHostRPS",
-    "history.timerProcessorMaxPollRPS",
-    "history.timerProcessorMaxPollHostRPS",
-    "history.visibilityProcessorMaxPollRPS",
-    "history.visibilityProcessorMaxPollHostRPS",
-)
+#: What the server is told beside its flags; docker/temporal/dynamic-config.yaml has the same.
+DYNAMIC_CONFIG = {
+    # The defaults poll 20 times a second, and every workflow task waits for a poll.
+    "history.transferProcessorMaxPollRPS": 5000,
+    "history.transferProcessorMaxPollHostRPS": 5000,
+    "history.timerProcessorMaxPollRPS": 5000,
+    "history.timerProcessorMaxPollHostRPS": 5000,
+    "history.visibilityProcessorMaxPollRPS": 5000,
+    "history.visibilityProcessorMaxPollHostRPS": 5000,
+    # Partitions spread a queue over several matching services, and let younger tasks overtake; here there is one.
+    "matching.numTaskqueueReadPartitions": 1,
+    "matching.numTaskqueueWritePartitions": 1,
+}
 
 
 class DevTemporal:
@@ -72,8 +76,8 @@ class DevTemporal:
             flags += ["--sqlite-pragma", "journal_mode=wal", "--sqlite-pragma", "synchronous=1"]
         for key in SEARCH_ATTRIBUTES:
             flags += ["--search-attribute", f"{key.name}=Keyword"]
-        for name in _POLLS_PER_SECOND:
-            flags += ["--dynamic-config-value", f"{name}=5000"]
+        for name, value in DYNAMIC_CONFIG.items():
+            flags += ["--dynamic-config-value", f"{name}={value}"]
         return flags
 
     async def _answers(self) -> bool:

@@ -8,6 +8,7 @@
 A namespace of its own lets a test use the product's task queue and ids without meeting another test's.
 """
 
+import os
 import shutil
 import sys
 import sysconfig
@@ -37,6 +38,10 @@ from checkout.dev.temporal import DevTemporal
 from checkout.temporal import SEARCH_ATTRIBUTES, connect
 from tests.sandbox_server import SandboxServer, sandbox_server
 
+# Coverage, where it is asked for, is that of this process alone: in the servers that it starts it would slow down
+# whatever the tests wait for, and show next to nothing that the tests within this process do not.
+os.environ.pop("COVERAGE_PROCESS_START", None)
+
 #: What a test may put on the shelves: sku -> (unit price in minor units, currency, units on hand).
 Shelf = dict[str, tuple[int, str, int]]
 Stock = Callable[[Shelf], Awaitable[None]]
@@ -50,8 +55,6 @@ def say(role: str, line: str) -> None:
 @pytest.fixture(autouse=True)
 def _no_settings_of_the_developer(monkeypatch: pytest.MonkeyPatch) -> None:
     """A CHECKOUT_* variable of the shell must not decide how a test ends."""
-    import os
-
     for name in [name for name in os.environ if name.startswith("CHECKOUT_")]:
         monkeypatch.delenv(name)
 

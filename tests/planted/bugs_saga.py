@@ -68,16 +68,16 @@ BUGS = (
         (
             Edit(
                 "workflows/policies.py",
-                "_retry(first=0.2, slowest=5, hopeless=_HOPELESS))\n",
-                "RetryPolicy(maximum_attempts=1))\n",
+                "_retry(first=0.2, slowest=5, hopeless=_HOPELESS), local_first=True)\n",
+                "RetryPolicy(maximum_attempts=1), local_first=True)\n",
             ),
         ),
-        cases=("reserve_stock-fails_before_its_effect", "create_order-fails_after_its_effect"),
+        cases=("confirm_order-fails_before_its_effect", "create_order-keeps_failing"),
     ),
     Bug(
         "refusal-forgets-the-order",
         "A step that had to say no leaves behind what an earlier try of it did.",
-        (Edit(_SAGA, "if step.undo and not step.undo_when_refused:", "if step.undo:"),),
+        (Edit(_SAGA, "place + 1 if step.undo_when_refused else place", "place"),),
         cases=("refund_payment-wrong_amount-runs_twice",),
     ),
     Bug(

@@ -128,8 +128,7 @@ class Campaign:
         deadline = max(last_fault_at + REST_SECONDS, time.monotonic() + _LEAST_REST_SECONDS)
         await self._load.rest(deadline, self._tell)
         try:
-            async with asyncio.timeout(REST_SECONDS):
-                await self._load.look_again()
+            await self._load.look_again(REST_SECONDS)
         except TimeoutError:
             self._watch.report(Violation("HTTP: a healed API answers", "GET /v1/checkouts", "not within a minute"))
         self._meter.says("checking what has to hold in the end")

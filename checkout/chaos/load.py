@@ -127,13 +127,17 @@ class Load:
                 await self._leave([task for task, visit in self._tasks.items() if visit.accepted_at is None])
         await self._leave(list(self._tasks))
 
-    async def look_again(self) -> None:
-        """Have every promise's ``last`` be what HTTP says of it now."""
+    async def look_again(self, patience_seconds: float) -> None:
+        """Have every promise's ``last`` be what HTTP says of it now.
+
+        Raises:
+            TimeoutError: one of them was not answered within ``patience_seconds``. All together may take longer.
+        """
         gate = asyncio.Semaphore(_LOOKS_AT_ONCE)
 
         async def look(visit: Visit) -> None:
             try:
-                async with gate:
+                async with gate, asyncio.timeout(patience_seconds):
                     path = f"/v1/checkouts/{visit.checkout_id}"
                     answer = await self.callers.shop.insist("GET", path, frozenset({200}))
             except Gone:
@@ -143,7 +147,13 @@ class Load:
             else:
                 visit.promise.last = answer.json() if answer.is_success else visit.promise.last
 
-        await asyncio.gather(*(look(visit) for visit in self.accepted if not visit.promise.broken))
+        try:
+            async with asyncio.TaskGroup() as looks:
+                for visit in self.accepted:
+                    if not visit.promise.broken:
+                        looks.create_task(look(visit))
+        except* TimeoutError as late:
+            raise TimeoutError from late
 
     def check(self) -> None:
         """Let a mistake of the load's own surface, which would otherwise only seem to be a lost checkout.

@@ -1,13 +1,18 @@
 """The load of a campaign can be repeated, and asks for everything that a shop is asked for."""
 
+import asyncio
 import random
 import time
 from collections import Counter
 
+import httpx
 import pytest
 
+from checkout.chaos.checker_books import Violation
 from checkout.chaos.checker_promises import Promise
+from checkout.chaos.load import Load
 from checkout.chaos.load_errands import FOREIGN_SKU, HOT, PLENTY, SCARCE, Errand, draw, draw_simple
+from checkout.chaos.load_http import Callers
 from checkout.chaos.load_shopper import TERMINATED, Visit
 from checkout.sandbox.cards import CARDS
 
@@ -95,3 +100,37 @@ def test_what_a_method_takes_by_design_is_not_due_before() -> None:
     assert visit.due_at <= time.monotonic()
     visit.acts("pm_sandbox_processing")
     assert visit.due_at >= before + 2
+
+
+def accepted(load: Load, number: int) -> None:
+    errand = draw_simple(random.Random(number), f"key-{number}")
+    visit = Visit(errand, Promise(errand.key, errand.body, ids={f"chk_{number}"}))
+    visit.accepted_at = time.monotonic()
+    load.visits.append(visit)
+
+
+async def looked_again(answers_after_seconds: float, checkouts: int, patience_seconds: float) -> list[str]:
+    """What HTTP says of each checkout in the end, of a shop that takes so long for one answer."""
+
+    async def shop(request: httpx.Request) -> httpx.Response:
+        await asyncio.sleep(answers_after_seconds)
+        return httpx.Response(200, json={"id": request.url.path.rpartition("/")[2]})
+
+    complaints: list[Violation] = []
+    async with Callers(("http://shop", "http://provider"), ("storefront", "support"), 1, complaints.append) as callers:
+        await callers.shop.http.aclose()
+        callers.shop.http = httpx.AsyncClient(base_url="http://shop", transport=httpx.MockTransport(shop))
+        load = Load(callers, 1, complaints)
+        for number in range(checkouts):
+            accepted(load, number)
+        await load.look_again(patience_seconds)
+        return [visit.promise.last["id"] for visit in load.visits if visit.promise.last]
+
+
+async def test_to_look_at_all_may_take_longer_than_to_look_at_one() -> None:
+    assert await looked_again(0.05, checkouts=80, patience_seconds=0.4) == [f"chk_{number}" for number in range(80)]
+
+
+async def test_a_shop_that_does_not_answer_is_not_waited_for() -> None:
+    with pytest.raises(TimeoutError):
+        await looked_again(30, checkouts=20, patience_seconds=0.1)

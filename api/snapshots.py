@@ -1,5 +1,6 @@
 """What can be said of a checkout right now: by its worker, by its close event, or by Temporal alone."""
 
+import asyncio
 import logging
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -85,7 +86,11 @@ async def last_known(handle: CheckoutHandle, description: WorkflowExecutionDescr
     """
     try:
         query_timeout = timedelta(seconds=QUERY_SECONDS)
-        return Snapshot(await handle.query(CheckoutWorkflow.status, rpc_timeout=query_timeout))
+        # The time-out of a call is that of one try: the SDK makes another when Temporal gives up a moment before it.
+        async with asyncio.timeout(QUERY_SECONDS):
+            return Snapshot(await handle.query(CheckoutWorkflow.status, rpc_timeout=query_timeout))
+    except TimeoutError:
+        pass
     except WorkflowQueryFailedError as error:
         _log.error("the query of %s failed, which is a bug: %s", handle.id, error.message)
     except RPCError as error:

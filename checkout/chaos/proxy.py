@@ -81,7 +81,7 @@ class Proxy:
         task = asyncio.create_task(self._serve(reader, writer))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        # A task that is cancelled before its first step closes nothing by itself.
+        # Here and not in the task: one that is cancelled before its first step would close nothing.
         task.add_done_callback(lambda _: writer.close())
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -90,9 +90,6 @@ class Proxy:
         except OSError:
             abort(writer)
             return
-        except asyncio.CancelledError:
-            writer.close()
-            raise
         if self._listener is None:  # It was cut meanwhile.
             abort(writer)
             abort(server[1])

@@ -10,13 +10,14 @@ from collections import Counter
 from collections.abc import Sequence
 from itertools import count
 
+from checkout.config import ApiSettings
 from tests.e2e.crowd import Answer, Crowd
 
 #: How much longer than usual it is measured.
 SCALE = int(os.environ.get("OVERLOAD_SCALE", "1"))
 WINDOW_SECONDS = 2.0 + 0.5 * SCALE
-#: As long as an accepted checkout may wait: the default of CHECKOUT_API_SHED_ABOVE_SECONDS.
-_SETTLING_SECONDS = 2.0
+#: For how long an accepted checkout may have to wait.
+_LONGEST_WAIT_SECONDS: float = ApiSettings.model_fields["api_shed_above_seconds"].default
 #: Buyers who always have a checkout under way: as many as the shop is at its best with.
 REGULARS = 24
 LEAST_ROUNDS, MOST_ROUNDS = 3 * SCALE, 8 * SCALE
@@ -55,20 +56,22 @@ class Market:
     async def window(self, times: int) -> None:
         """Some seconds with so many times more visitors than the shop can serve.
 
-        They are counted once the shop has got used to them: before that, whoever is served came in the window before,
-        since everybody waits for about as long as the shop sheds nobody.
+        It is first come, first served: whoever is served at first came in the window before, and is not counted.
         """
-        begun, came, before = time.perf_counter(), 0, None
-        while (passed := time.perf_counter() - begun) < _SETTLING_SECONDS + WINDOW_SECONDS:
-            if before is None and passed >= _SETTLING_SECONDS:
-                before = len(served(self.answers))
+        await self._flood(times, _LONGEST_WAIT_SECONDS)
+        before = len(served(self.answers))
+        await self._flood(times, WINDOW_SECONDS)
+        self.served[times].append(len(served(self.answers)) - before)
+
+    async def _flood(self, times: int, seconds: float) -> None:
+        begun, came = time.perf_counter(), 0
+        while (passed := time.perf_counter() - begun) < seconds:
             while came < passed * times * self.pace:
                 visitor = asyncio.create_task(self._visit(BOOKS[came % len(BOOKS)]))
                 self._visitors.add(visitor)
                 visitor.add_done_callback(self._visitors.discard)
                 came += 1
             await asyncio.sleep(0.005)
-        self.served[times].append(len(served(self.answers)) - (before or 0))
 
     @property
     def pace(self) -> float:

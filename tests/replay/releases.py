@@ -7,6 +7,11 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from temporalio.api.deployment.v1 import WorkerDeploymentVersion
+from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.workflowservice.v1 import DescribeWorkerDeploymentVersionRequest
+from temporalio.service import RPCError, RPCStatusCode
+
 from checkout.dev.ports import HOST, claim_free_port
 from checkout.dev.process import Child, Program, listens, python_path, running
 from tests.replay.studio import Handle, Studio
@@ -15,6 +20,7 @@ from tests.sandbox_server import API_KEY
 DEPLOYMENT = "checkout"
 TODAY = "worker"
 OTHER = "tests.replay.other_release"
+_POLLED = {TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW, TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY}
 
 
 @asynccontextmanager
@@ -68,11 +74,33 @@ async def temporal(place: Studio, command: str) -> str:
 
 
 async def make_current(place: Studio, build_id: str) -> None:
-    """What starts from now on starts on this release."""
+    """What starts from now on starts on this release, once Temporal knows all that its workers poll.
+
+    Its workers poll for workflow tasks and for activities, and Temporal notes each some time after the first poll;
+    until it has both, it refuses to make the version current.
+    """
+    async with asyncio.timeout(30):
+        while await _polled(place, build_id) != _POLLED:
+            await asyncio.sleep(0.05)
     await temporal(
         place,
         f"worker deployment set-current-version --deployment-name {DEPLOYMENT} --build-id {build_id} --yes",
     )
+
+
+async def _polled(place: Studio, build_id: str) -> set[int]:
+    """The kinds of task queue that Temporal knows this release's workers to poll."""
+    request = DescribeWorkerDeploymentVersionRequest(
+        namespace=place.temporal.namespace,
+        deployment_version=WorkerDeploymentVersion(deployment_name=DEPLOYMENT, build_id=build_id),
+    )
+    try:
+        described = await place.client.workflow_service.describe_worker_deployment_version(request)
+    except RPCError as error:
+        if error.status == RPCStatusCode.NOT_FOUND:
+            return set()
+        raise
+    return {queue.type for queue in described.worker_deployment_version_info.task_queue_infos}
 
 
 async def build_of(handle: Handle) -> str:

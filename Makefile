@@ -22,8 +22,11 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 dev: setup  ## run everything on this machine; Ctrl-C stops it
 	@exec $(BIN)/checkout dev
 
+# Most tests wait more than they work, and share the machine; those that measure or crowd it have it to themselves.
+# A selection may leave one of the two without a test (5).
 test: setup  ## the whole test suite, on servers it starts itself
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -m "not alone" --numprocesses=2 --dist=loadfile --no-loadscope-reorder $(if $(REPORTS),--junit-xml=$(REPORTS)/shared.xml) $(ARGS) || test $$? -eq 5
+	$(BIN)/python -m pytest -m alone $(if $(REPORTS),--junit-xml=$(REPORTS)/alone.xml) $(ARGS) || test $$? -eq 5
 
 # What is looked at depends on the seed alone; how fast the shop is on this machine is another matter.
 fuzz: SEED := $(or $(SEED),$(shell od -An -N3 -tu4 /dev/urandom | tr -d ' '))

@@ -90,6 +90,7 @@ def _activities(client: Client, database: Database, gateway: PaymentGateway) -> 
         truth.look_up_payment,
         truth.settle_payment,
         truth.resolve_payment,
+        records.hear_the_rest,
         records.record_status,
         records.record_staff_action,
         records.record_payment_event,

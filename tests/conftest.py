@@ -38,13 +38,19 @@ from checkout.dev.temporal import DevTemporal
 from checkout.temporal import SEARCH_ATTRIBUTES, connect
 from tests.sandbox_server import SandboxServer, sandbox_server
 
-# Coverage, where it is asked for, is that of this process alone: in the servers that it starts it would slow down
-# whatever the tests wait for, and show next to nothing that the tests within this process do not.
-os.environ.pop("COVERAGE_PROCESS_START", None)
-
 #: What a test may put on the shelves: sku -> (unit price in minor units, currency, units on hand).
 Shelf = dict[str, tuple[int, str, int]]
 Stock = Callable[[Shelf], Awaitable[None]]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Coverage, where it is asked for, is that of the processes that run tests, and not of the servers they start.
+
+    There it would slow down whatever the tests wait for, and show next to nothing that the tests' own process does not.
+    """
+    starts_others_to_run_tests = config.getoption("numprocesses", None) and not hasattr(config, "workerinput")
+    if not starts_others_to_run_tests:
+        os.environ.pop("COVERAGE_PROCESS_START", None)
 
 
 def say(role: str, line: str) -> None:

@@ -57,7 +57,7 @@ class CheckoutWorkflow:
         try:
             await asyncio.shield(story)
         except asyncio.CancelledError:  # Somebody pressed Cancel in the UI.
-            self._cancel(self._cancellation)
+            await self._cancel(self._cancellation)
             await story
         await workflow.wait_condition(workflow.all_handlers_finished)
         return self._progress.view
@@ -97,8 +97,9 @@ class CheckoutWorkflow:
             self._progress.undone(answer)
         self._progress.ends(reason)
 
-    def _cancel(self, command: Cancel) -> None:
+    async def _cancel(self, command: Cancel) -> None:
         """Stop buying, unless it is too late for that; the second to ask changes nothing."""
+        await self._saga.hear_the_rest()
         if self._buying and not self._buying.done() and not self._confirming and self._progress.status.can_be_cancelled:
             self._cancellation = command
             self._progress.becomes(CheckoutStatus.COMPENSATING, command.reason)
@@ -119,7 +120,7 @@ class CheckoutWorkflow:
     async def cancel(self, command: Cancel) -> CheckoutView:
         """Undo the checkout; answered once that is certain. Raises ApplicationError of type NotCancellable."""
         await workflow.wait_condition(lambda: self._buying is not None)
-        self._cancel(command)
+        await self._cancel(command)
         await workflow.wait_condition(lambda: not self._progress.status.can_be_cancelled)
         if self._progress.status == CheckoutStatus.CONFIRMED:
             raise ApplicationError("the order is confirmed", type="NotCancellable", non_retryable=True)

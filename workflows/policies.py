@@ -28,7 +28,8 @@ class Policy:
     """The time-outs and retries of one execution of an activity.
 
     ``local_first``: one try within the workflow task, which spares the server the scheduling; what that cannot do at
-    once is done as a regular activity, where an operator sees it pending, with its error.
+    once is done as a regular activity, where an operator sees it pending, with its error. What is ``for_good`` has that
+    try only directly after an answer that the server has written down.
     """
 
     start_to_close: timedelta
@@ -36,6 +37,7 @@ class Policy:
     heartbeat: timedelta | None = None
     schedule_to_close: timedelta | None = None
     local_first: bool = False
+    for_good: bool = False
 
 
 def database(_: Patience) -> Policy:
@@ -44,12 +46,12 @@ def database(_: Patience) -> Policy:
 
 
 def database_for_good(patience: Patience) -> Policy:
-    """The same for what cannot be undone: it has to be in the history before it runs.
+    """The same for what cannot be undone: before it runs, the history has to say that it comes next.
 
     A cancellation that comes when the workflow task was lost has to know that it is too late, and a step within that
-    task leaves nothing behind to know it by.
+    task leaves nothing behind to know it by; the answer before it does.
     """
-    return replace(database(patience), local_first=False)
+    return replace(database(patience), for_good=True)
 
 
 def database_undo(_: Patience) -> Policy:

@@ -8,7 +8,9 @@ What this knows about failure, so that the story need not:
 * a do that is under way when a cancellation comes runs to the end of its present try (no further ones are made), and
   only then is anything undone, so that no undo ever races its do;
 * an undo is retried until it lands;
-* what is quick is tried within the workflow task first, and handed to the server when that did not do it at once.
+* what is quick is tried within the workflow task first, and handed to the server when that did not do it at once;
+* what cannot be undone is tried there only directly after an answer that the server has written down: should the task
+  be lost, the same answer leads to the same step again, and a cancellation that comes with it hears of that first.
 """
 
 import asyncio
@@ -25,6 +27,7 @@ from workflows import policies
 from workflows.policies import Policy
 
 with workflow.unsafe.imports_passed_through():
+    from activities.records import RecordActivities
     from checkout.domain.requests import Patience, Undo
     from checkout.domain.states import Reason
 
@@ -73,6 +76,8 @@ class Saga:
         self._steps = steps
         self._begun = self._local_from(0)
         self._is_stopped = False
+        #: The workflow task that brought the last answer, if the server has written that down.
+        self._answered_in: int | None = None
 
     def stop(self) -> None:
         """Begin nothing more. Cancelling the task that takes the steps is not enough: one that comes in the moment in
@@ -83,6 +88,19 @@ class Saga:
     def turn_back(self) -> None:
         """The steps have come to rest; what is asked from now on belongs to the way back."""
         self._is_stopped = False
+
+    async def hear_the_rest(self) -> None:
+        """Return when everything else that came in this workflow task has been heard.
+
+        Commands are handed out before the answers of activities, even of those that came first. What a lost task has
+        done upon such an answer has to be begun again before anybody decides that it is not too late.
+        """
+        with contextlib.suppress(FailureError):
+            await workflow.execute_local_activity_method(
+                RecordActivities.hear_the_rest,
+                start_to_close_timeout=policies.LOCAL_TIMEOUT,
+                retry_policy=policies.LOCAL_RETRY,
+            )
 
     @property
     def has_begun(self) -> bool:
@@ -122,12 +140,15 @@ class Saga:
         """Run an activity that has nothing to undo; raises as `take` does, but for `Refused`."""
         self._refuse_when_stopped()
         chosen = policy(self._patience)
-        if chosen.local_first:
+        answered_in, self._answered_in = self._answered_in, None
+        if chosen.local_first and (not chosen.for_good or answered_in == _this_task()):
             with contextlib.suppress(FailureError):
                 return await _settled(_start_local(function, request, summary), is_retried=False)
             # Whatever was wrong, the server runs it again and keeps account of it; every step may run twice.
             self._refuse_when_stopped()
-        return await _settled(_start(function, request, chosen, summary), is_retried=True)
+        answer = await _settled(_start(function, request, chosen, summary), is_retried=True)
+        self._answered_in = _this_task()
+        return answer
 
     def _begun_before(self, place: int) -> list[Step[Any, Any]]:
         return [step for step in self._begun if self._steps.index(step) < place]
@@ -156,6 +177,10 @@ class Saga:
                 await workflow.wait([handle, told])
             answers.append(await handle)
         return answers
+
+
+def _this_task() -> int:
+    return workflow.info().get_current_history_length()
 
 
 def _start(

@@ -15,6 +15,8 @@ import pytest
 
 from tests.e2e.dev_process import gone
 
+pytestmark = pytest.mark.alone
+
 BENCH = (sys.executable, "-P", "-m", "checkout.cli.main", "bench", "--json", "--rounds", "1")
 
 

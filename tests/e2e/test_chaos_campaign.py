@@ -16,7 +16,7 @@ import pytest
 from tests.e2e.dev_process import gone, temporary_directory
 
 # On a machine that has other things to do; alone, none takes longer than half a minute.
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.alone, pytest.mark.timeout(300)]
 
 _COMMAND = (sys.executable, "-m", "checkout.cli.main", "chaos")
 

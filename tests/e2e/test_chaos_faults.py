@@ -22,6 +22,8 @@ from checkout.dev.stack import StackInfo
 from tests.e2e.dev_process import temporary_directory
 from tests.invariants import violations
 
+pytestmark = pytest.mark.alone
+
 FINAL = {"confirmed", "cancelled", "rejected"}
 METHODS = ("pm_card_visa", "pm_sandbox_lost_response", "pm_sandbox_wrong_amount", "pm_sandbox_flaky")
 #: How the processes are told to lose patience soon, so that the test is short.

@@ -15,6 +15,8 @@ from tests.e2e.dev_process import ROLES, DevProcess, checkout_dev, temporary_dir
 from tests.e2e.driver import driving, everything_agrees
 from workflows.checkout import STEPS
 
+pytestmark = pytest.mark.alone
+
 METHODS = (
     "pm_card_visa",
     "pm_sandbox_wrong_amount",

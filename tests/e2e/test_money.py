@@ -10,6 +10,8 @@ from temporalio.client import Client
 from tests.e2e.dev_process import DevProcess, checkout_dev, temporary_directory
 from tests.e2e.driver import FINAL, Driver, driving, everything_agrees
 
+pytestmark = pytest.mark.alone
+
 METHODS = (
     "pm_card_visa",
     "pm_card_visa_chargeDeclined",
@@ -32,6 +34,7 @@ async def stack() -> AsyncIterator[DevProcess]:
         "CHECKOUT_PROVIDER_TIMEOUT_SECONDS": "1",
         "CHECKOUT_PAYMENT_STUCK_AFTER_SECONDS": "3",
         "CHECKOUT_PAYMENT_WINDOW_SECONDS": "4",
+        "CHECKOUT_RECONCILE_EVERY_SECONDS": "5",
     }
     async with (
         temporary_directory() as directory,

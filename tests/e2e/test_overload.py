@@ -25,7 +25,7 @@ from tests.e2e.customers import BOOKS, REGULARS, SCALE, WINDOW_SECONDS, Market, 
 from tests.e2e.dev_process import DevProcess, checkout_dev, temporary_directory
 from tests.e2e.driver import FINAL, Driver, driving, everything_agrees
 
-pytestmark = pytest.mark.timeout(240 if SCALE == 1 else 3600)
+pytestmark = [pytest.mark.alone, pytest.mark.timeout(240 if SCALE == 1 else 3600)]
 
 
 @pytest.fixture(scope="module")

@@ -19,6 +19,8 @@ from tests.fakes import ScriptedGateway
 from tests.integration.api_process import OTHER_KEY, SUPPORT_KEY, Storefront, open_storefront, problem
 from worker import build_worker
 
+pytestmark = pytest.mark.alone
+
 #: So short that the room is as small as it gets.
 HASTY = {"api_shed_above_seconds": 0.001}
 

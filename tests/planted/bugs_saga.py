@@ -27,6 +27,12 @@ BUGS = (
         cases=("create_order-its_task_is_lost_and_the_customer_cancels",),
     ),
     Bug(
+        "cancel-heard-first",
+        "A cancel is decided on before the charge's answer that came with it, upon which a lost task has confirmed.",
+        (Edit(_CHECKOUT, "        await self._saga.hear_the_rest()\n", ""),),
+        cases=("confirm_order-its_task_is_lost_and_the_customer_cancels",),
+    ),
+    Bug(
         "cancellation-not-caught",
         "`except Exception` lets a cancellation pass, and nothing is undone.",
         (

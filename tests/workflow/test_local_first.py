@@ -5,10 +5,15 @@ from typing import Any
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio.client import Client, WorkflowUpdateFailedError
+from temporalio.exceptions import ApplicationError
 
-from checkout.domain.requests import Cancel, Line
+from checkout.domain.errors import OutcomeUnknown
+from checkout.domain.requests import Cancel, Line, Patience, ResolvePayment
 from checkout.domain.states import CheckoutStatus, Reason
-from tests.workflow.shop import Handle, Shop, until
+from tests.invariants import violations
+from tests.workflow.shop import Handle, Shop, Stock, open_shop, until
 from workflows.checkout import CheckoutWorkflow
 
 
@@ -24,10 +29,57 @@ async def pending(handle: Handle) -> list[Any]:
     return list((await handle.describe()).raw_description.pending_activities)
 
 
-async def test_what_has_no_way_back_is_in_the_history_before_it_runs(shop: Shop) -> None:
-    handle = await shop.start()
+@pytest.mark.parametrize(
+    ("sku", "by_the_server"), [("MUG", ["charge_payment"]), ("FREE", ["confirm_order"])], ids=["paid", "for nothing"]
+)
+async def test_before_what_has_no_way_back_runs_the_history_says_that_it_will(
+    shop: Shop, sku: str, by_the_server: list[str]
+) -> None:
+    """By the answer that leads to it, or where there is none, by itself."""
+    handle = await shop.start(lines=(Line(sku, 2),), expected_total_minor=None)
     assert (await handle.result()).status == CheckoutStatus.CONFIRMED
-    assert await scheduled(handle) == ["charge_payment", "confirm_order"]
+    assert await scheduled(handle) == by_the_server
+
+
+async def test_what_has_no_way_back_is_not_guessed_at_after_a_write_within_the_task(shop: Shop) -> None:
+    """Support says that it was paid; writing that down may be lost with the task, and so may the command."""
+    shop.gateway.charge_answers[1] = shop.gateway.find_answer = OutcomeUnknown("away")
+    handle = await shop.start(patience=Patience(payment_stuck_after_seconds=0.5))
+    await until(handle, CheckoutStatus.PAYMENT_STUCK)
+    word = ResolvePayment("support:desk", "the bank says so", captured=True, provider_reference="pi_1")
+    await handle.execute_update(CheckoutWorkflow.resolve_payment, word)
+    assert (await handle.result()).status == CheckoutStatus.CONFIRMED
+    assert (await scheduled(handle))[-2:] == ["resolve_payment", "confirm_order"]
+
+
+@pytest.mark.parametrize("how", ["customer", "operator"])
+async def test_a_cancel_that_comes_with_the_answer_of_the_charge_comes_too_late(
+    temporal_client: Client, engine: AsyncEngine, stock: Stock, how: str
+) -> None:
+    """A task that was lost may have confirmed upon that answer, so every task does."""
+    await stock({"MUG": (1290, "EUR", 7)})
+    async with open_shop(temporal_client, engine) as shop:
+        shop.gateway.let_go.clear()
+        handle = await shop.start()
+        await shop.gateway.arrived.wait()
+        # Answered when the worker takes no workflow task any more; the next worker hears of both at once.
+        asyncio.get_running_loop().call_later(0.5, shop.gateway.let_go.set)
+    assert await pending(handle) == []
+    if how == "operator":
+        await handle.cancel()
+        update = None
+    else:
+        update = asyncio.create_task(handle.execute_update(CheckoutWorkflow.cancel, Cancel()))
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(asyncio.shield(update), 1)
+    async with open_shop(temporal_client, engine):
+        assert (await handle.result()).status == CheckoutStatus.CONFIRMED
+        if update:
+            with pytest.raises(WorkflowUpdateFailedError) as refused:
+                await update
+            assert isinstance(refused.value.cause, ApplicationError)
+            assert refused.value.cause.type == "NotCancellable"
+    assert await violations(engine) == []
 
 
 async def test_a_step_that_hangs_is_pending_where_operators_look(shop: Shop) -> None:

@@ -16,6 +16,7 @@ import tempfile
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from google.protobuf.duration_pb2 import Duration
@@ -51,6 +52,32 @@ def pytest_configure(config: pytest.Config) -> None:
     starts_others_to_run_tests = config.getoption("numprocesses", None) and not hasattr(config, "workerinput")
     if not starts_others_to_run_tests:
         os.environ.pop("COVERAGE_PROCESS_START", None)
+
+
+#: What tests have to show at the end: lines under a heading.
+_SHOWN = pytest.StashKey[dict[str, list[str]]]()
+
+
+def show_at_the_end(config: pytest.Config, heading: str, lines: list[str]) -> None:
+    """Print the lines after the last test, whichever process it runs in."""
+    if hasattr(config, "workeroutput"):
+        config.workeroutput.setdefault("shown", {})[heading] = lines
+    else:
+        config.stash.setdefault(_SHOWN, {})[heading] = lines
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """A process that ran tests has ended, and hands over what it has to show."""
+    node.config.stash.setdefault(_SHOWN, {}).update(getattr(node, "workeroutput", {}).get("shown", {}))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Print what tests have to show."""
+    for heading, lines in config.stash.get(_SHOWN, {}).items():
+        terminalreporter.section(heading)
+        for line in lines:
+            terminalreporter.write_line(line)
 
 
 def say(role: str, line: str) -> None:

@@ -1,4 +1,4 @@
-"""Plays all the cases that were selected, once; prints the table of them at the end."""
+"""Plays all the cases that were selected, once; has the table of them printed at the end."""
 
 import asyncio
 import uuid
@@ -15,6 +15,7 @@ from checkout.dev.postgres import EmbeddedPostgres
 from checkout.dev.temporal import DevTemporal
 from checkout.domain.reconcile import ReconcileReport
 from checkout.temporal import connect
+from tests.conftest import show_at_the_end
 from tests.exhaustive.cases import Case, bug, cases
 from tests.exhaustive.endings import expected
 from tests.exhaustive.faults import ON_HAND, REFUSALS, UNIT_PRICE_MINOR
@@ -34,9 +35,6 @@ class Played:
     violations: list[Violation]
 
 
-PLAYED = pytest.StashKey[Played]()
-
-
 @pytest.fixture(scope="session")
 async def played(
     request: pytest.FixtureRequest, postgres: EmbeddedPostgres, temporal_server: DevTemporal, server_directory: Path
@@ -51,10 +49,11 @@ async def played(
             judged, report = await _play(shop, _selected(request.session))
             units = dict.fromkeys(shop.trials, ON_HAND)
             checker = Checker(postgres.url(name), sandbox.url, units, dict.fromkeys(units, UNIT_PRICE_MINOR))
-            request.config.stash[PLAYED] = Played(judged, report, await _violations(shop, checker))
+            played = Played(judged, report, await _violations(shop, checker))
     finally:
         await engine.dispose()
-    return request.config.stash[PLAYED]
+    show_at_the_end(request.config, "every step, every fault", list(lines(judged)))
+    return played
 
 
 def _selected(session: pytest.Session) -> list[Case]:
@@ -77,11 +76,3 @@ async def _violations(shop: Shop, checker: Checker) -> list[Violation]:
     failed = {one.id for one in shop.trials.values() if expected(one.case).workflow == "failed"}
     verdict = await checker.eventually([], shop.client)
     return [one for one in verdict.violations if one.subject not in failed or "no workflow fails" not in one.check]
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Print the table, if any case was played."""
-    if played := config.stash.get(PLAYED, None):
-        terminalreporter.section("every step, every fault")
-        for line in lines(played.cases):
-            terminalreporter.write_line(line)

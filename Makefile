@@ -23,10 +23,12 @@ dev: setup  ## run everything on this machine; Ctrl-C stops it
 	@exec $(BIN)/checkout dev
 
 # Most tests wait more than they work, and share the machine; those that measure or crowd it have it to themselves.
-# A selection may leave one of the two without a test (5).
+# A selection may leave one of the two without a test (5), but not both.
 test: setup  ## the whole test suite, on servers it starts itself
-	$(BIN)/python -m pytest -m "not alone" --numprocesses=2 --dist=loadfile --no-loadscope-reorder $(if $(REPORTS),--junit-xml=$(REPORTS)/shared.xml) $(ARGS) || test $$? -eq 5
-	$(BIN)/python -m pytest -m alone $(if $(REPORTS),--junit-xml=$(REPORTS)/alone.xml) $(ARGS) || test $$? -eq 5
+	$(BIN)/python -m pytest -m "not alone" --numprocesses=2 --dist=loadfile --no-loadscope-reorder $(if $(REPORTS),--junit-xml=$(REPORTS)/shared.xml) $(ARGS); shared=$$?; \
+	test $$shared -eq 0 || test $$shared -eq 5 || exit $$shared; \
+	$(BIN)/python -m pytest -m alone $(if $(REPORTS),--junit-xml=$(REPORTS)/alone.xml) $(ARGS); alone=$$?; \
+	if test $$alone -eq 5; then exit $$shared; else exit $$alone; fi
 
 # What is looked at depends on the seed alone; how fast the shop is on this machine is another matter.
 fuzz: SEED := $(or $(SEED),$(shell od -An -N3 -tu4 /dev/urandom | tr -d ' '))

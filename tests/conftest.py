@@ -42,6 +42,8 @@ from tests.sandbox_server import SandboxServer, sandbox_server
 #: What a test may put on the shelves: sku -> (unit price in minor units, currency, units on hand).
 Shelf = dict[str, tuple[int, str, int]]
 Stock = Callable[[Shelf], Awaitable[None]]
+#: What tests have to show at the end: lines under a heading.
+_SHOWN = pytest.StashKey[dict[str, list[str]]]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -54,10 +56,6 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ.pop("COVERAGE_PROCESS_START", None)
 
 
-#: What tests have to show at the end: lines under a heading.
-_SHOWN = pytest.StashKey[dict[str, list[str]]]()
-
-
 def show_at_the_end(config: pytest.Config, heading: str, lines: list[str]) -> None:
     """Print the lines after the last test, whichever process it runs in."""
     if hasattr(config, "workeroutput"):
@@ -68,7 +66,7 @@ def show_at_the_end(config: pytest.Config, heading: str, lines: list[str]) -> No
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
-    """A process that ran tests has ended, and hands over what it has to show."""
+    """A process that ran tests has ended, and hands over what it has to show; one that crashed has nothing."""
     node.config.stash.setdefault(_SHOWN, {}).update(getattr(node, "workeroutput", {}).get("shown", {}))
 
 

@@ -95,7 +95,7 @@ class Saga:
         Commands are handed out before the answers of activities, even of those that came first. What a lost task has
         done upon such an answer has to be begun again before anybody decides that it is not too late.
         """
-        with contextlib.suppress(FailureError):
+        with contextlib.suppress(FailureError):  # However it ends, it ends after everything else was handed out.
             await workflow.execute_local_activity_method(
                 RecordActivities.hear_the_rest,
                 start_to_close_timeout=policies.LOCAL_TIMEOUT,
@@ -180,6 +180,7 @@ class Saga:
 
 
 def _this_task() -> int:
+    """The present workflow task, by the history that it began with: each next one has a longer one."""
     return workflow.info().get_current_history_length()
 
 

@@ -29,7 +29,7 @@ from checkout.payments.gateway import PaymentGateway
 from checkout.payments.stripe import StripeGateway
 from checkout.temporal import TASK_QUEUE, connect
 from workflows.checkout import CheckoutWorkflow
-from workflows.payment_event import PaymentEventWorkflow
+from workflows.payment_events import PaymentEventsWorkflow
 from workflows.reconcile import ReconcileWorkflow
 
 log = logging.getLogger("checkout.worker")
@@ -50,7 +50,7 @@ def build_worker(
     return Worker(
         client,
         task_queue=TASK_QUEUE,
-        workflows=[CheckoutWorkflow, PaymentEventWorkflow, ReconcileWorkflow],
+        workflows=[CheckoutWorkflow, PaymentEventsWorkflow, ReconcileWorkflow],
         activities=_activities(client, database, gateway),
         workflow_runner=runner or UnsandboxedWorkflowRunner(),
         max_concurrent_activities=settings.max_concurrent_activities,
@@ -93,7 +93,7 @@ def _activities(client: Client, database: Database, gateway: PaymentGateway) -> 
         records.hear_the_rest,
         records.record_status,
         records.record_staff_action,
-        records.record_payment_event,
+        records.record_payment_events,
         reconcile.compare_workflows,
         reconcile.compare_stock,
         reconcile.compare_endings,

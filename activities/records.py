@@ -50,16 +50,18 @@ class RecordActivities:
         )
 
     @activity.defn
-    async def record_payment_event(self, event: PaymentEvent) -> EventAnswer:
-        """Put the event into the inbox, once; answers which checkout it concerns, and whether that knew it before."""
-        row = await self._database.one(
+    async def record_payment_events(self, events: list[PaymentEvent]) -> list[EventAnswer]:
+        """Put the events into the inbox, each once; answers of each which checkout it concerns, and whether that knew
+        it before, in their order.
+        """
+        rows = await self._database.all(
             payment_events.RECORD,
             {
-                "event_id": event.event_id,
-                "type": event.type,
-                "provider_reference": event.provider_reference,
-                "checkout_id": event.checkout_id,
-                "created_at": datetime.fromtimestamp(event.created, UTC),
+                "event_ids": [event.event_id for event in events],
+                "types": [event.type for event in events],
+                "provider_references": [event.provider_reference for event in events],
+                "checkout_ids": [event.checkout_id for event in events],
+                "created_at": [datetime.fromtimestamp(event.created, UTC) for event in events],
             },
         )
-        return EventAnswer(row.checkout_id, row.is_known) if row else EventAnswer()
+        return [EventAnswer(row.checkout_id, row.is_known) for row in rows]

@@ -1,9 +1,10 @@
-"""What an operator reads in the Temporal UI about a checkout that the API started."""
+"""What an operator reads in the Temporal UI about what the API started."""
 
 import re
+from collections.abc import Sequence
 from typing import Final
 
-from checkout.domain.requests import CheckoutRequest
+from checkout.domain.requests import CheckoutRequest, PaymentEvent
 
 #: Temporal keeps 400 bytes of a summary; one line of a list shows fewer.
 MAX_SUMMARY_CHARACTERS: Final = 160
@@ -17,7 +18,15 @@ def static_summary(request: CheckoutRequest) -> str:
     unnamed = len(request.lines) - len(named)
     goods = ", ".join(named) + (f" and {unnamed} more" if unnamed else "")
     text = f"Checkout of customer {_plain(request.customer_id)}: {goods}, {request.currency}"
-    return text if len(text) <= MAX_SUMMARY_CHARACTERS else text[: MAX_SUMMARY_CHARACTERS - 1] + "…"
+    return _shortened(text)
+
+
+def events_summary(events: Sequence[PaymentEvent]) -> str:
+    """One line, such as ``payment_intent.succeeded of pi_1, checkout chk_7`` or ``2 events: evt_1, evt_2``."""
+    if len(events) == 1:
+        [event] = events
+        return f"{event.type} of {event.provider_reference}, checkout {event.checkout_id or 'not named'}"
+    return _shortened(f"{len(events)} events: {', '.join(event.event_id for event in events)}")
 
 
 def static_details(request: CheckoutRequest) -> str:
@@ -30,6 +39,10 @@ def static_details(request: CheckoutRequest) -> str:
         "* **Terminate** undoes nothing and leaves stock or money taken. Never do it.\n"
         "* The *current details* say where it stands. Retries are automatic."
     )
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= MAX_SUMMARY_CHARACTERS else text[: MAX_SUMMARY_CHARACTERS - 1] + "…"
 
 
 def _plain(text: str) -> str:

@@ -1,24 +1,18 @@
 """The provider's notifications: taken when they are genuine, answered when they are safe with Temporal."""
 
-from datetime import timedelta
 from typing import Final
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 from temporalio.client import Client
-from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
-from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from api.bodies import read_bytes
 from api.errors import Problem
+from api.event_batches import EventBatches
 from api.metrics import Metrics
 from api.stripe_events import read_event, verify
 from api.support_pages import webhook_page
-from api.temporal_calls import CALL_SECONDS, answered_within
 from checkout.config import ApiSettings
-from checkout.domain.requests import PaymentEvent
-from checkout.temporal import TASK_QUEUE
-from workflows.payment_event import PaymentEventWorkflow
 
 #: Events carry whole objects, with all that is expanded in them; Stripe names no limit.
 MAX_EVENT_BYTES: Final = 1024 * 1024
@@ -29,7 +23,7 @@ class WebhookRoutes:
 
     def __init__(self, settings: ApiSettings, client: Client, metrics: Metrics) -> None:
         self._secrets = settings.webhook_secrets
-        self._client = client
+        self._batches = EventBatches(client)
         self._metrics = metrics
 
     def router(self) -> APIRouter:
@@ -52,27 +46,9 @@ class WebhookRoutes:
         raw = await read_bytes(request, MAX_EVENT_BYTES)
         verify(raw, _only(request.headers.getlist("stripe-signature")), self._secrets)
         event = read_event(raw)
-        return await self._take(event) if event else "ignored"
-
-    async def _take(self, event: PaymentEvent) -> str:
-        try:
-            async with answered_within(CALL_SECONDS):
-                await self._start(event)
-        except WorkflowAlreadyStartedError:
-            return "duplicate"
-        return "accepted"
-
-    async def _start(self, event: PaymentEvent) -> None:
-        await self._client.start_workflow(
-            PaymentEventWorkflow.run,
-            event,
-            id=event.event_id,
-            task_queue=TASK_QUEUE,
-            id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-            id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
-            static_summary=f"{event.type} of {event.provider_reference}, checkout {event.checkout_id or 'not named'}",
-            rpc_timeout=timedelta(seconds=CALL_SECONDS),
-        )
+        if event is None:
+            return "ignored"
+        return "accepted" if await self._batches.take(event) else "duplicate"
 
 
 def _only(values: list[str]) -> str | None:

@@ -147,5 +147,5 @@ class CheckoutWorkflow:
     @workflow.signal
     def payment_event(self, event: PaymentEvent) -> None:
         """The provider has news of the payment: a reason to look, not a fact."""
-        self._progress.note("event", event.type, actor="provider", reason=event.event_id)
-        self._payment.nudge()
+        if self._progress.is_news(event):
+            self._payment.nudge()

@@ -15,6 +15,7 @@ with workflow.unsafe.imports_passed_through():
         CheckoutRequest,
         OrderAnswer,
         PaymentAnswer,
+        PaymentEvent,
         Recorded,
         StatusChange,
     )
@@ -61,6 +62,13 @@ class Progress:
     def note(self, kind: str, what: str, actor: str = "workflow", reason: str | None = None) -> None:
         """Something happened that the timeline tells."""
         self.timeline.append(TimelineEntry(_now(), kind, what, actor, reason))
+
+    def is_news(self, event: PaymentEvent) -> bool:
+        """The provider says that something happened; one event may come more than once."""
+        if any(entry.kind == "event" and entry.reason == event.event_id for entry in self.timeline):
+            return False
+        self.note("event", event.type, actor="provider", reason=event.event_id)
+        return True
 
     def reserved(self) -> None:
         """The stock is held."""

@@ -140,7 +140,7 @@ class Campaign:
 
     async def _look(self, deadline: float) -> Verdict | None:
         try:
-            return await self._checker.eventually(self._load.promises, self._world.client)
+            return await self._checker.eventually(self._load.promises, self._world.client, self._world.taken_events)
         except (psycopg.Error, httpx.HTTPError, RPCError):
             if time.monotonic() > deadline:
                 raise

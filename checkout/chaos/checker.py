@@ -6,7 +6,7 @@ are compared unit by unit, which is right for currencies with two decimals: the 
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -57,8 +57,11 @@ class Checker:
         ledger = await read_ledger(self._sandbox_url)
         return found + self._compared(tables, ledger, promises)
 
-    async def eventually(self, promises: Sequence[Promise], client: Client) -> Verdict:
-        """What may not be when nothing is going wrong any more; all of "always" is asked as well.
+    async def eventually(
+        self, promises: Sequence[Promise], client: Client, taken_events: Collection[str] = ()
+    ) -> Verdict:
+        """What may not be when nothing is going wrong any more; all of "always" is asked as well. ``taken_events`` are
+        the ids of events that the shop has answered with a 2xx.
 
         Raises:
             psycopg.Error, httpx.HTTPError, temporalio.service.RPCError: one of the servers is away.
@@ -70,6 +73,7 @@ class Checker:
         runs = await read_runs(client, accepted | known)
         async with snapshot(self._database_url) as connection:
             found = await table_violations(connection, resting=at_work(runs))
+            found += await lost_events(connection, taken_events)
             tables = await read_tables(connection)
         ledger = await read_ledger(self._sandbox_url)
         found += self._compared(tables, ledger, promises)
@@ -118,6 +122,13 @@ class Checker:
             for wrong in tell(promises, tables)
         ]
         return found + shelf_violations(tables, self._units, self._prices)
+
+
+async def lost_events(connection: AsyncConnection[Any], taken: Collection[str]) -> list[Violation]:
+    """Those of the taken events that are not in the inbox."""
+    query = "SELECT id FROM unnest(%s::text[]) AS id EXCEPT SELECT event_id FROM payment_events"
+    lost = await (await connection.execute(query, (list(taken),))).fetchall()
+    return [Violation("10: no event that was taken is lost", name, "is not in the inbox") for (name,) in lost]
 
 
 async def table_violations(connection: AsyncConnection[Any], resting: frozenset[str] | None = None) -> list[Violation]:

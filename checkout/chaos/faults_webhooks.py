@@ -39,9 +39,8 @@ async def repeat_at_once(world: World, _: Shoppers, rng: random.Random, __: floa
     """The same event many times at the same moment; what it says of the payment may be false, or too early."""
     body = await _event(world, rng)
     answers = await asyncio.gather(*(_post(world, body, _secret(world), int(time.time())) for _ in range(_COPIES)))
-    taken = [answer for answer in answers if answer and answer.is_success and answer.json()["status"] == "accepted"]
-    if len(taken) > 1:
-        raise Harm(f"one event was taken {len(taken)} times: {body}")
+    if any(answer and answer.is_success for answer in answers):
+        world.taken_events.add(json.loads(body)["id"])
 
 
 async def _must_be_refused(world: World, rng: random.Random, secret: str, signed_at: int) -> None:

@@ -43,7 +43,8 @@ class World:
     the two workers W in `WORKERS` there are W-temporal, W-postgres and W-provider; then api-temporal and provider-api
     (the webhooks). ``traps`` and ``asylums`` belong to the workers' links to PostgreSQL and to the provider, by the
     worker's role. ``client`` speaks with Temporal directly. ``rival`` is what other users do to the database,
-    ``note`` writes a line into the log of the world itself (``directory/logs/checkout.log``).
+    ``note`` writes a line into the log of the world itself (``directory/logs/checkout.log``). ``taken_events`` are the
+    ids of our own events that the API has taken.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class World:
         self.asylums = links.asylums
         self.rival = Rival(info.database_url)
         self.note = note
+        self.taken_events: set[str] = set()
         self._all_links = links
         self._supervisor = stack.supervisor
         self._readiness = {

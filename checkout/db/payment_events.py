@@ -2,26 +2,35 @@
 
 from sqlalchemy import text
 
-#: The checkout is the one that the event names, if it is there, or the one whose intent it is. An event without one
-#: stays `unmatched` until an attempt of its checkout hears from the provider. A second delivery changes nothing.
+#: The checkout of each is the one that the event names, if it is there, or the one whose intent it is. An event without
+#: one stays `unmatched` until an attempt of its checkout hears from the provider. A second delivery changes nothing.
 #: `is_known`: the event tells of a capture that a confirmed order was paid with; there is nothing left to look for.
+#: Written in the order of their ids, so that two deliveries of the same events do not wait for one another.
 RECORD = text("""
-    WITH mine AS MATERIALIZED (
-        SELECT c.checkout_id FROM checkouts c WHERE c.checkout_id = CAST(:checkout_id AS text)
-        UNION
-        SELECT p.checkout_id FROM payments p WHERE p.provider_reference = :provider_reference
-        LIMIT 1
+    WITH told AS (
+        SELECT * FROM unnest(
+            CAST(:event_ids AS text[]), CAST(:types AS text[]), CAST(:provider_references AS text[]),
+            CAST(:checkout_ids AS text[]), CAST(:created_at AS timestamptz[])
+        ) WITH ORDINALITY AS told (event_id, type, provider_reference, named, created_at, place)
+    ), matched AS MATERIALIZED (
+        SELECT told.*, (
+            SELECT c.checkout_id FROM checkouts c WHERE c.checkout_id = told.named
+            UNION
+            SELECT p.checkout_id FROM payments p WHERE p.provider_reference = told.provider_reference
+            LIMIT 1
+        ) AS checkout_id
+        FROM told
     ), received AS (
         INSERT INTO payment_events (event_id, type, provider_reference, checkout_id, status, created_at)
-        SELECT :event_id, :type, :provider_reference,
-               coalesce((SELECT checkout_id FROM mine), CAST(:checkout_id AS text)),
-               CASE WHEN EXISTS (SELECT FROM mine) THEN 'applied' ELSE 'unmatched' END, :created_at
+        SELECT event_id, type, provider_reference, coalesce(checkout_id, named),
+               CASE WHEN checkout_id IS NULL THEN 'unmatched' ELSE 'applied' END, created_at
+        FROM matched ORDER BY event_id
         ON CONFLICT (event_id) DO NOTHING
     )
     SELECT m.checkout_id,
-           :type = 'payment_intent.succeeded' AND EXISTS (
+           m.type = 'payment_intent.succeeded' AND EXISTS (
                SELECT FROM checkouts c JOIN payments p USING (checkout_id)
                WHERE c.checkout_id = m.checkout_id AND c.status = 'confirmed'
-                 AND p.provider_reference = :provider_reference AND p.status = 'captured') AS is_known
-    FROM mine m
+                 AND p.provider_reference = m.provider_reference AND p.status = 'captured') AS is_known
+    FROM matched m ORDER BY m.place
 """)

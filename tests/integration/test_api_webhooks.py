@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from stripe import WebhookSignature
 from temporalio.client import Client
 
-from api import webhooks
+from api import event_batches, webhooks
 from checkout.config import WorkerSettings
 from checkout.db.session import Database
 from checkout.domain.states import PaymentStatus
@@ -76,7 +76,7 @@ async def test_an_event_has_the_checkout_look_at_its_payment_once(
     deliveries = await asyncio.gather(*(deliver(storefront, event(checkout_id=checkout_id)) for _ in range(5)))
     assert {answer.status_code for answer in deliveries} == {200}
     assert sorted(answer.json()["status"] for answer in deliveries) == ["accepted"] + 4 * ["duplicate"]
-    assert await temporal_client.get_workflow_handle("evt_1").result() == "applied"
+    assert await temporal_client.get_workflow_handle("evt_1").result() == {"evt_1": "applied"}
     gateway.find_answer = Charge(PaymentStatus.CAPTURED, "pi_1", 2580, "EUR")
     await deliver(storefront, event("evt_2", checkout_id))
     assert (await storefront.get(place, wait=20)).json()["status"] == "confirmed"
@@ -88,8 +88,22 @@ async def test_an_event_for_nobody_is_kept(
     storefront: Storefront, gateway: ScriptedGateway, temporal_client: Client, engine: AsyncEngine
 ) -> None:
     assert (await deliver(storefront, event(checkout_id="chk_" + "a" * 26))).json() == {"status": "accepted"}
-    assert await temporal_client.get_workflow_handle("evt_1").result() == "unmatched"
+    assert await temporal_client.get_workflow_handle("evt_1").result() == {"evt_1": "unmatched"}
     assert await inbox(engine) == [("evt_1", "unmatched")]
+
+
+async def test_events_that_come_together_share_a_workflow(
+    storefront: Storefront, gateway: ScriptedGateway, temporal_client: Client, engine: AsyncEngine
+) -> None:
+    names = [f"evt_{number:03}" for number in range(2 * event_batches.MOST_TOGETHER)]
+    answers = await asyncio.gather(*(deliver(storefront, event(name)) for name in names))
+    assert [answer.json() for answer in answers] == [{"status": "accepted"}] * len(names)
+    await _until(lambda: _all_are_in(engine, names))
+    batches = temporal_client.list_workflows("WorkflowType = 'PaymentEventsWorkflow'")
+    assert 0 < len([each async for each in batches]) < len(names) / 10
+    again = await asyncio.gather(*(deliver(storefront, event(name)) for name in names))
+    assert {answer.status_code for answer in again} == {200}
+    assert await _all_are_in(engine, names)
 
 
 async def test_an_event_is_safe_without_a_worker(storefront: Storefront, temporal_client: Client) -> None:
@@ -126,7 +140,8 @@ async def test_while_a_secret_is_replaced_both_are_good(temporal_client: Client)
 async def test_while_temporal_is_away_the_provider_is_asked_to_send_it_again() -> None:
     nowhere = await Client.connect("127.0.0.1:1", lazy=True)
     async with open_storefront(nowhere) as storefront:
-        assert problem(await deliver(storefront, event())) == (503, "temporal_unavailable")
+        answers = await asyncio.gather(*(deliver(storefront, event(f"evt_{number}")) for number in range(3)))
+        assert [problem(answer) for answer in answers] == [(503, "temporal_unavailable")] * 3
 
 
 @pytest.mark.parametrize("delivery", ["normal", "duplicate", "shuffle"])
@@ -147,6 +162,10 @@ async def test_a_slow_payment_is_confirmed_with_the_sandboxs_own_events(
                 assert (answer.status_code, answer.json()["status"]) == (200, "confirmed")
                 await _until(lambda: _known(engine))
             await gateway.close()
+
+
+async def _all_are_in(engine: AsyncEngine, names: list[str]) -> bool:
+    return await inbox(engine) == [(name, "unmatched") for name in names]
 
 
 async def _known(engine: AsyncEngine) -> bool:

@@ -7,7 +7,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from checkout.chaos import checker_tables
-from checkout.chaos.checker import table_violations
+from checkout.chaos.checker import lost_events, table_violations
 from checkout.chaos.checker_books import read_tables, snapshot
 from checkout.chaos.checker_promises import shelf_violations
 from checkout.chaos.checker_secrets import Scanner, scan_tables
@@ -122,6 +122,14 @@ async def right(engine: AsyncEngine) -> AsyncEngine:
 async def test_what_is_right_is_not_reported(right: AsyncEngine) -> None:
     assert await found(right) == set()
     assert await found(right, resting=frozenset({"w"})) == set()
+
+
+async def test_a_taken_event_that_the_inbox_does_not_have_is_reported(right: AsyncEngine) -> None:
+    columns, values = "event_id, type, provider_reference, status, created_at", "'evt_1', 'a', 'pi_s', 'applied', now()"
+    await plant(right, f"INSERT INTO payment_events ({columns}) VALUES ({values})", past_the_rules=False)
+    async with snapshot(url_of(right)) as connection:
+        assert [lost.subject for lost in await lost_events(connection, {"evt_1", "evt_2"})] == ["evt_2"]
+        assert await lost_events(connection, ()) == []
 
 
 @pytest.mark.parametrize("check", checker_tables.ALWAYS)

@@ -129,9 +129,9 @@ BUGS = (
                 "    ), received AS (",
                 """\
     ), believed AS (
-        UPDATE payments p SET status = 'captured', provider_reference = :provider_reference,
+        UPDATE payments p SET status = 'captured', provider_reference = m.provider_reference,
                captured_minor = p.amount_minor, captured_currency = p.currency
-        FROM mine WHERE p.checkout_id = mine.checkout_id AND :type = 'payment_intent.succeeded'
+        FROM matched m WHERE p.checkout_id = m.checkout_id AND m.type = 'payment_intent.succeeded'
           AND p.status IN ('processing', 'unknown', 'pending', 'requires_action')
     ), received AS (""",
             ),

@@ -75,7 +75,8 @@ async def events_after_the_end(place: Studio) -> None:
     await undone.result()
     assert await place.tell("event_nothing_held", await place.reference_of(undone), undone.id) == "nothing_held"
     stray = await place.charge_beside_the_books(undone.id)
-    assert await place.tell("event_given_back", stray, undone.id) == "given_back"
+    together = [("pi_nobodys", None), (await place.reference_of(sold), sold.id), (stray, undone.id)]
+    assert await place.tell_together("events_together", *together) == ["unmatched", "known", "given_back"]
     abandoned = await awaiting(place, "told_abandoned", AT_THE_BANK)
     await abandoned.terminate()
     assert await place.tell("event_not_ended", await place.reference_of(abandoned), abandoned.id) == "not_ended"

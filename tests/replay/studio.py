@@ -37,7 +37,7 @@ from tests.sandbox_server import SandboxServer, sandbox_server
 from tests.workflow.shop import start_checkout
 from worker import build_worker
 from workflows.checkout import CheckoutWorkflow
-from workflows.payment_event import PaymentEventWorkflow
+from workflows.payment_events import PaymentEventsWorkflow
 
 Handle = WorkflowHandle[Any, CheckoutView]
 log = logging.getLogger("tests.studio")
@@ -63,13 +63,19 @@ class Studio:
 
     async def tell(self, name: str, reference: str, checkout_id: str | None = None) -> str:
         """Have news of an intent passed on, keep that workflow's history, and answer what came of it."""
-        event = PaymentEvent(f"evt_{name}", "payment_intent.succeeded", reference, checkout_id, 1_767_225_600)
-        handle = await self.client.start_workflow(
-            PaymentEventWorkflow.run, event, id=event.event_id, task_queue=TASK_QUEUE
-        )
-        outcome = await handle.result()
-        await self.keep(handle, name)
+        [outcome] = await self.tell_together(name, (reference, checkout_id))
         return outcome
+
+    async def tell_together(self, name: str, *news: tuple[str, str | None]) -> list[str]:
+        """The same for news of several intents, each with the checkout that it names, in one workflow."""
+        kind = "payment_intent.succeeded"
+        events = [PaymentEvent(f"evt_{name}_{i}", kind, *each, 1_767_225_600) for i, each in enumerate(news)]
+        handle = await self.client.start_workflow(
+            PaymentEventsWorkflow.run, events, id=f"evt_{name}", task_queue=TASK_QUEUE
+        )
+        outcomes = await handle.result()
+        await self.keep(handle, name)
+        return [outcomes[event.event_id] for event in events]
 
     async def at(self, handle: Handle, status: CheckoutStatus) -> CheckoutView:
         """Wait until the checkout is in this state."""

@@ -1,4 +1,4 @@
-"""The story of a notification: whatever it says and whenever it comes, the provider's books decide."""
+"""The story of notifications: whatever they say and whenever they come, the provider's books decide."""
 
 import time
 import uuid
@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowHandle
 from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
@@ -20,7 +20,7 @@ from tests.integration.reconciled_shop import Handle, Shop, open_shop
 from tests.invariants import violations
 from tests.sandbox_server import SandboxServer
 from workflows.checkout import CheckoutWorkflow
-from workflows.payment_event import PaymentEventWorkflow
+from workflows.payment_events import PaymentEventsWorkflow
 
 
 @pytest.fixture
@@ -41,11 +41,26 @@ async def tell(
     type: str = "payment_intent.succeeded",
 ) -> str:
     """Have the provider's news of an intent passed on; what came of it."""
-    event = PaymentEvent(event_id or f"evt_{uuid.uuid4().hex}", type, reference, checkout_id, int(time.time()))
-    return await shop.client.execute_workflow(
-        PaymentEventWorkflow.run,
-        event,
-        id=event.event_id,
+    event = news(reference, checkout_id, event_id, type)
+    return (await (await tell_together(shop, event)).result())[event.event_id]
+
+
+def news(
+    reference: str,
+    checkout_id: str | None = None,
+    event_id: str | None = None,
+    type: str = "payment_intent.succeeded",
+) -> PaymentEvent:
+    return PaymentEvent(event_id or f"evt_{uuid.uuid4().hex}", type, reference, checkout_id, int(time.time()))
+
+
+async def tell_together(shop: Shop, *events: PaymentEvent) -> WorkflowHandle[PaymentEventsWorkflow, dict[str, str]]:
+    """Have several passed on in one workflow; that of one has the event's id, as the webhook gives it."""
+    name = events[0].event_id if len(events) == 1 else f"events_{uuid.uuid4().hex}"
+    return await shop.client.start_workflow(
+        PaymentEventsWorkflow.run,
+        list(events),
+        id=name,
         task_queue=TASK_QUEUE,
         id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
     )
@@ -54,9 +69,13 @@ async def tell(
 async def cancelled(shop: Shop) -> Handle:
     handle = await shop.start("pm_card_authenticationRequired")
     await shop.wait_for("SELECT status FROM checkouts", lambda status: status == "awaiting_payment")
+    await undone(handle)
+    return handle
+
+
+async def undone(handle: Handle) -> None:
     await handle.execute_update(CheckoutWorkflow.cancel, Cancel())
     assert (await handle.result()).status == CheckoutStatus.CANCELLED
-    return handle
 
 
 async def test_a_checkout_under_way_is_told(shop: Shop) -> None:
@@ -133,6 +152,51 @@ async def test_a_second_delivery_starts_nothing(shop: Shop) -> None:
     await tell(shop, "pi_unknown", event_id="evt_1")
     with pytest.raises(WorkflowAlreadyStartedError):
         await tell(shop, "pi_unknown", event_id="evt_1")
+
+
+async def test_a_second_delivery_among_others_changes_nothing(shop: Shop) -> None:
+    handle = await shop.start("pm_card_authenticationRequired")
+    await shop.wait_for("SELECT status FROM checkouts", lambda status: status == "awaiting_payment")
+    event = news(await shop.value("SELECT provider_reference FROM payments"), event_id="evt_1")
+    for companion in ("evt_2", "evt_3"):
+        told = await tell_together(shop, event, news("pi_unknown", event_id=companion))
+        assert await told.result() == {"evt_1": "applied", companion: "unmatched"}
+    timeline = await until(
+        lambda: handle.query(CheckoutWorkflow.timeline), lambda entries: any(one.reason == "evt_1" for one in entries)
+    )
+    assert [one.reason for one in timeline if one.kind == "event"] == ["evt_1"]
+    assert await shop.value("SELECT count(*) FROM payment_events") == 3
+    await undone(handle)
+
+
+async def test_events_that_come_together_come_each_to_its_own_end(shop: Shop) -> None:
+    ended, sold = await cancelled(shop), await shop.start()
+    await sold.result()
+    stray = await shop.charge_beside_the_books(ended.id)
+    sale = await shop.value(f"SELECT provider_reference FROM payments WHERE checkout_id = '{sold.id}'")
+    told = await tell_together(
+        shop, news(stray, ended.id, "evt_1"), news("pi_unknown", event_id="evt_2"), news(sale, event_id="evt_3")
+    )
+    assert await told.result() == {"evt_1": "given_back", "evt_2": "unmatched", "evt_3": "known"}
+    assert await shop.held_minor(ended.id) == 0
+
+
+async def test_one_that_has_to_wait_keeps_no_other_waiting(shop: Shop) -> None:
+    ended = await cancelled(shop)
+    stray = await shop.charge_beside_the_books(ended.id)
+    waiting = await shop.start("pm_card_authenticationRequired")
+    await shop.wait_for(
+        f"SELECT status FROM checkouts WHERE checkout_id = '{waiting.id}'", lambda status: status == "awaiting_payment"
+    )
+    await shop.sandbox.set_faults(outage=True)
+    told = await tell_together(shop, news(stray, ended.id, "evt_1"), news("pi_1", waiting.id, "evt_2"))
+    details = await until(
+        lambda: told.query("__temporal_workflow_metadata"), lambda now: "**applied**" in now.current_details
+    )
+    assert "**being passed on**" in details.current_details
+    await shop.sandbox.set_faults(outage=False)
+    assert await told.result() == {"evt_1": "given_back", "evt_2": "applied"}
+    await undone(waiting)
 
 
 async def test_an_open_checkout_without_a_workflow_is_left_to_reconciliation(shop: Shop) -> None:

@@ -10,17 +10,22 @@ from checkout.bench.stand import Stand
 
 Json = dict[str, Any]
 _SUBJECTS = ("checkout", "yardstick")
+_ALL = (*_SUBJECTS, "outline")
 
 
 def comparison(measured: Measured) -> Json:
-    """Checkout beside yardstick: the figures, their ratios, and every round for who wants to see the spread."""
-    figures: Json = {subject: _closed(measured, subject) for subject in _SUBJECTS}
-    checkout, yardstick = (figures[subject] for subject in _SUBJECTS)
-    cpu = {subject: cpu_figures(measured.samples[subject, "c32"]) for subject in _SUBJECTS}
+    """Checkout beside yardstick: the figures, their ratios, and every round for who wants to see the spread. The
+    outline's ratios are what a checkout with empty steps would have.
+    """
+    figures: Json = {subject: _closed(measured, subject) for subject in _ALL}
+    checkout, yardstick, outline = (figures[subject] for subject in _ALL)
+    cpu = {subject: cpu_figures(measured.samples[subject, "c32"]) for subject in _ALL}
     accept, start = _p50_ms(measured.accept_seconds), _p50_ms(measured.start_seconds)
     return figures | {
         "ratio_throughput_c32": _ratio(checkout["c32"]["per_second"], yardstick["c32"]["per_second"]),
         "ratio_p50_c1": _ratio(checkout["c1"]["p50_ms"], yardstick["c1"]["p50_ms"]),
+        "ratio_throughput_c32_outline": _ratio(outline["c32"]["per_second"], yardstick["c32"]["per_second"]),
+        "ratio_p50_c1_outline": _ratio(outline["c1"]["p50_ms"], yardstick["c1"]["p50_ms"]),
         "p99_to_p50_c32": _ratio(checkout["c32"]["p99_ms"], checkout["c32"]["p50_ms"]),
         "accept_p50_ms": accept,
         "start_workflow_p50_ms": start,
@@ -30,7 +35,7 @@ def comparison(measured: Measured) -> Json:
         "drain_seconds_c32": rounded(median(s.drain_seconds for s in measured.samples["checkout", "c32"])),
         "open_loop": {subject: _open(measured, subject, HALF) for subject in _SUBJECTS},
         "curve": {subject: [_open(measured, subject, share) for share in (*SHARES, HALF)] for subject in _SUBJECTS},
-        "each_round": {subject: _each_round(measured, subject) for subject in _SUBJECTS},
+        "each_round": {subject: _each_round(measured, subject) for subject in _ALL},
     }
 
 

@@ -1,4 +1,4 @@
-"""The rounds: checkouts and the yardstick in turns, so that whatever else the machine does meets both."""
+"""The rounds: checkouts, their outline and the yardstick in turns, so that whatever else the machine does meets all."""
 
 from collections import defaultdict
 from dataclasses import dataclass, field
@@ -44,6 +44,7 @@ class Rounds:
         self._steps = steps
         self._storefront = stand.storefront()
         self._yardstick = stand.yardstick()
+        self._outline = stand.outline()
         self._measured = Measured()
 
     async def run(self, rounds: int) -> Measured:
@@ -52,8 +53,8 @@ class Rounds:
         Raises:
             BenchError: a process is away or has died; nothing of it may be reported.
         """
-        self._steps.expect(2 + rounds * 7 + 2 * len(SHARES))
-        for subject in self._in_turn(0):
+        self._steps.expect(3 + rounds * 9 + 2 * len(SHARES))
+        for subject in self._all_in_turn(0):
             self._steps.begin(f"warm-up: {subject.name}")
             await self._stand.measured(closed_loop(subject, _WARM_UP_CLIENTS, self._seconds))
         for number in range(rounds):
@@ -65,7 +66,7 @@ class Rounds:
 
     async def _round(self, number: int, title: str) -> None:
         for load, clients in CLIENTS.items():
-            for subject in self._in_turn(number):
+            for subject in self._all_in_turn(number):
                 self._steps.begin(f"{title}: {subject.name}, clients: {clients}")
                 sample = await self._stand.measured(closed_loop(subject, clients, self._seconds))
                 self._measured.samples[subject.name, load].append(sample)
@@ -96,6 +97,10 @@ class Rounds:
         self._measured.start_seconds.append(starts)
 
     def _in_turn(self, number: int) -> list[Subject]:
-        """Who came second in one round comes first in the next."""
+        """Who came last in one round comes first in the next."""
         subjects: list[Subject] = [self._yardstick, self._storefront]
         return subjects if number % 2 == 0 else subjects[::-1]
+
+    def _all_in_turn(self, number: int) -> list[Subject]:
+        first, last = self._in_turn(number)
+        return [first, self._outline, last]

@@ -1,4 +1,4 @@
-"""The test stand: a stack of its own as in production, the yardstick's worker beside it, and somebody who watches."""
+"""The test stand: a stack of its own as in production, workers for bare workflows, and somebody who watches."""
 
 import asyncio
 import sys
@@ -14,6 +14,7 @@ import psycopg
 from temporalio.client import Client
 from temporalio.service import RPCError
 
+from checkout.bench import bare
 from checkout.bench.database import SKUS, BenchDatabase
 from checkout.bench.errors import BenchError
 from checkout.bench.log import LINE_PREFIX, BenchLog
@@ -21,7 +22,6 @@ from checkout.bench.processes import CLIENT, Processes, spent
 from checkout.bench.samples import Sample
 from checkout.bench.server_metrics import ServerMetrics
 from checkout.bench.storefront import Cart, Storefront, Tally
-from checkout.bench.yardstick_client import Yardstick
 from checkout.cli.schedule import SCHEDULE_ID
 from checkout.config import TemporalSettings
 from checkout.dev.plan import Plan, Ports
@@ -53,7 +53,7 @@ class Stand:
     database: BenchDatabase
     metrics: ServerMetrics
     processes: Processes
-    yardstick_worker: Child
+    bare_workers: list[Child]
     exits: AsyncExitStack
     tally: Tally = field(default_factory=Tally)
     parked: int = 0
@@ -63,9 +63,13 @@ class Stand:
         """Customers who buy this cart."""
         return Storefront(self.info, cart or Cart(SKUS), self.tally)
 
-    def yardstick(self) -> Yardstick:
-        """The bare workflow's clients."""
-        return Yardstick(self.temporal)
+    def yardstick(self) -> bare.BareWorkflow:
+        """The yardstick's clients."""
+        return bare.yardstick(self.temporal)
+
+    def outline(self) -> bare.BareWorkflow:
+        """The outline's clients."""
+        return bare.outline(self.temporal)
 
     async def measured(self, load: Awaitable[Sample]) -> Sample:
         """The sample with its cost: that of all processes, until nothing is under way any more.
@@ -82,16 +86,17 @@ class Stand:
         return replace(sample, drain_seconds=perf_counter() - answered, cpu_seconds=spent(before, after))
 
     async def _unless_stopped(self, load: Awaitable[Sample]) -> Sample:
-        """The sample; without the yardstick's worker, which nobody starts again, it would never come."""
-        loading, ended = asyncio.ensure_future(load), asyncio.ensure_future(self.yardstick_worker.exited())
+        """The sample; without its worker, which nobody starts again, that of a bare workflow would never come."""
+        loading = asyncio.ensure_future(load)
+        ended = [asyncio.ensure_future(worker.exited()) for worker in self.bare_workers]
         try:
-            await asyncio.wait([loading, ended], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([loading, *ended], return_when=asyncio.FIRST_COMPLETED)
             if not loading.done():
                 self.refuse_deaths()
             return await loading
         finally:
-            loading.cancel()
-            ended.cancel()
+            for task in (loading, *ended):
+                task.cancel()
 
     async def settled(self) -> None:
         """Wait until no workflow runs and no event of the provider is on its way.
@@ -175,10 +180,12 @@ async def _start(stack: Stack, log: BenchLog, exits: AsyncExitStack) -> Stand:
     database = BenchDatabase(info.database_url, log)
     await database.stock()
     pids = {role: [pid] for role, pid in info.pids.items()}
-    child = await Child.start(_yardstick_worker(info), log.take)
-    exits.push_async_callback(child.stop)
+    beside = {name: await Child.start(_bare_worker(info, name), log.take) for name in ("yardstick", "outline")}
+    for name, child in beside.items():
+        exits.push_async_callback(child.stop)
+        pids[name] = [child.pid]
     metrics = await ServerMetrics.find(info.pids["temporal"])
-    return Stand(info, log, temporal, database, metrics, Processes({**pids, "yardstick": [child.pid]}), child, exits)
+    return Stand(info, log, temporal, database, metrics, Processes(pids), list(beside.values()), exits)
 
 
 @asynccontextmanager
@@ -192,7 +199,7 @@ async def _another_worker(info: StackInfo, log: BenchLog) -> AsyncIterator[int]:
             yield child.pid
 
 
-def _yardstick_worker(info: StackInfo) -> Program:
+def _bare_worker(info: StackInfo, name: str) -> Program:
     environment = {
         **_WITH_BYTECODE,
         "CHECKOUT_TEMPORAL_ADDRESS": info.temporal_address,
@@ -203,8 +210,8 @@ def _yardstick_worker(info: StackInfo) -> Program:
         return True
 
     # The first workflow of the warm-up waits for it, so it needs no port to tell that it is ready.
-    command = (sys.executable, "-P", "-m", "checkout.bench.yardstick_worker")
-    return Program(role="yardstick", command=command, port=0, is_ready=nobody_asks, environment=environment)
+    command = (sys.executable, "-P", "-m", f"checkout.bench.{name}_worker")
+    return Program(role=name, command=command, port=0, is_ready=nobody_asks, environment=environment)
 
 
 def _port(address: str) -> int:

@@ -61,12 +61,19 @@ async def test_a_small_run_reports_every_figure_and_every_checkout_ends_confirme
 
     assert process.returncode == 0, err
     report: dict[str, Any] = json.loads(out)
-    for subject in ("checkout", "yardstick"):
+    for subject in ("checkout", "yardstick", "outline"):
         assert set(report[subject]["c1"]) == {"p50_ms", "p99_ms"}
         assert set(report[subject]["c32"]) == {"per_second", "p50_ms", "p99_ms"}
         assert 0 < report[subject]["c1"]["p50_ms"] <= report[subject]["c1"]["p99_ms"]
         assert report["cpu_ms"][subject]["total"] > report["cpu_ms"][subject]["temporal"] > 0
-    for name in ("accept_p50_ms", "start_workflow_p50_ms", "ratio_p50_c1", "p99_to_p50_c32", "ratio_accept"):
+    for name in (
+        "accept_p50_ms",
+        "start_workflow_p50_ms",
+        "ratio_p50_c1",
+        "p99_to_p50_c32",
+        "ratio_accept",
+        "ratio_p50_c1_outline",
+    ):
         assert report[name] > 0
     ratio = report["checkout"]["c32"]["per_second"] / report["yardstick"]["c32"]["per_second"]
     assert abs(report["ratio_throughput_c32"] - ratio) < 0.01

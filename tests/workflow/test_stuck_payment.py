@@ -1,0 +1,161 @@
+"""The story of a payment that is stuck, and support's commands: each does its work once, and nothing worse."""
+
+import asyncio
+
+import pytest
+
+from checkout.domain.errors import OutcomeUnknown, ProviderUnavailable
+from checkout.domain.requests import (
+    Cancel,
+    Patience,
+    ResolvePayment,
+    RetryPayment,
+    SubmitPayment,
+)
+from checkout.domain.states import CheckoutStatus, PaymentStatus, Reason
+from checkout.domain.view import CheckoutView
+from checkout.payments.gateway import Charge
+from tests.workflow.charges import CAPTURED, VOIDED, refusal
+from tests.workflow.shop import Handle, Shop, until
+from workflows.checkout import CheckoutWorkflow
+
+RETRY = RetryPayment("support:desk", "the customer calls")
+
+
+async def stuck(shop: Shop) -> Handle:
+    """A checkout whose first try is stuck for good."""
+    shop.gateway.charge_answers[1] = OutcomeUnknown("away")
+    handle = await shop.start(patience=Patience(payment_stuck_after_seconds=0.5))
+    view = await until(handle, CheckoutStatus.PAYMENT_STUCK)
+    assert view.payment.status == PaymentStatus.UNKNOWN
+    return handle
+
+
+async def test_a_payment_that_stays_unknown_calls_for_support_and_goes_on(patient_shop: Shop) -> None:
+    gateway = patient_shop.gateway
+    gateway.charge_answer = ProviderUnavailable("away")
+    handle = await patient_shop.start()
+    # The clock skips while somebody waits for a result, so somebody does.
+    result = asyncio.create_task(handle.result())
+    await until(handle, CheckoutStatus.PAYMENT_STUCK)
+    gateway.charge_answer = CAPTURED
+    assert (await result).status == CheckoutStatus.CONFIRMED
+    assert {attempt.idempotency_key for attempt in gateway.charged} == {f"{handle.id}-1"}
+    assert await patient_shop.value("SELECT count(*) FROM audit_log WHERE after = 'payment_stuck'") == 1
+
+
+async def test_a_stuck_payment_can_be_cancelled_by_support(shop: Shop) -> None:
+    handle = await stuck(shop)
+    await handle.execute_update(
+        CheckoutWorkflow.cancel, Cancel(Reason.CANCELLED_BY_SUPPORT, "support:desk", "the customer gave up")
+    )
+    view = await handle.result()
+    assert (view.status, view.reason) == (CheckoutStatus.CANCELLED, Reason.CANCELLED_BY_SUPPORT)
+    assert view.payment.status == PaymentStatus.VOIDED
+    row = "SELECT entity_key || before || after || actor || reason FROM audit_log WHERE entity = 'staff'"
+    assert await shop.value(row) == "cancelpayment_stuckcompensatingsupport:deskthe customer gave up"
+
+
+@pytest.mark.parametrize("method", [None, "pm_other"])
+async def test_support_retries_once_however_often_it_presses(shop: Shop, method: str | None) -> None:
+    handle = await stuck(shop)
+    shop.gateway.void_answer = VOIDED
+    shop.gateway.charge_answer = CAPTURED
+    order = RetryPayment("support:desk", "the customer calls", method)
+    presses = [handle.execute_update(CheckoutWorkflow.retry_payment, order) for _ in range(3)]
+    answers = await asyncio.gather(*presses, return_exceptions=True)
+    assert any(isinstance(answer, CheckoutView) for answer in answers), answers
+    view = await handle.result()
+    assert view.status == CheckoutStatus.CONFIRMED
+    assert [attempt.payment_method for attempt in shop.gateway.charged if attempt.number > 1] == [
+        method or "pm_card_visa"
+    ]
+
+
+async def test_a_retry_is_refused_while_the_outcome_is_unknown(shop: Shop) -> None:
+    handle = await stuck(shop)
+    shop.gateway.void_answer = OutcomeUnknown("still away")
+    update = handle.execute_update(CheckoutWorkflow.retry_payment, RETRY)
+    assert await refusal(update) == "OutcomeStillUnknown"
+    assert (await handle.query(CheckoutWorkflow.status)).status == CheckoutStatus.PAYMENT_STUCK
+    assert await shop.value("SELECT count(*) FROM audit_log WHERE entity = 'staff'") == 1
+    shop.gateway.charge_answers[1] = CAPTURED
+    assert (await handle.result()).payment.attempts == 1
+
+
+async def test_a_retry_of_what_was_captured_wrongly_gives_it_back(shop: Shop) -> None:
+    handle = await stuck(shop)
+    shop.gateway.void_answer = Charge(PaymentStatus.CAPTURED, "pi_1", 1, "EUR")
+    await handle.execute_update(CheckoutWorkflow.retry_payment, RETRY)
+    view = await handle.result()
+    assert (view.status, view.reason, view.payment.status) == ("cancelled", "amount_mismatch", "refunded")
+
+
+async def test_a_retry_of_what_was_captured_charges_nothing(shop: Shop) -> None:
+    handle = await stuck(shop)
+    shop.gateway.void_answer = CAPTURED
+    await handle.execute_update(CheckoutWorkflow.retry_payment, RETRY)
+    view = await handle.result()
+    assert (view.status, view.payment.attempts) == (CheckoutStatus.CONFIRMED, 1)
+    assert {attempt.number for attempt in shop.gateway.charged} == {1}
+
+
+async def test_nothing_is_retried_that_is_not_stuck(shop: Shop) -> None:
+    shop.gateway.let_go.clear()
+    handle = await shop.start()
+    await shop.gateway.arrived.wait()
+    assert await refusal(handle.execute_update(CheckoutWorkflow.retry_payment, RETRY)) == "NotStuck"
+    shop.gateway.let_go.set()
+    await handle.result()
+
+
+async def test_a_lie_is_refused_and_the_payment_stays_stuck(shop: Shop) -> None:
+    handle = await stuck(shop)
+    shop.gateway.find_answer = VOIDED
+    lie = ResolvePayment("support:desk", "trust me", captured=True, provider_reference="pi_1")
+    assert await refusal(handle.execute_update(CheckoutWorkflow.resolve_payment, lie)) == "Contradicted"
+    await until(handle, CheckoutStatus.AWAITING_PAYMENT)  # What the provider said has been written down.
+    await handle.execute_update(CheckoutWorkflow.cancel, Cancel())
+    assert (await handle.result()).status == CheckoutStatus.CANCELLED
+
+
+@pytest.mark.parametrize("captured", [True, False])
+async def test_the_word_of_a_person_counts_while_the_provider_is_silent(shop: Shop, captured: bool) -> None:
+    handle = await stuck(shop)
+    shop.gateway.find_answer = shop.gateway.void_answer = OutcomeUnknown("away")
+    word = ResolvePayment("support:desk", "the bank says so", captured, "pi_1" if captured else None)
+    await handle.execute_update(CheckoutWorkflow.resolve_payment, word)
+    view = await handle.result()
+    if captured:
+        assert view.status == CheckoutStatus.CONFIRMED
+    else:
+        assert (view.status, view.reason) == (CheckoutStatus.CANCELLED, Reason.CANCELLED_BY_SUPPORT)
+
+
+async def test_not_charged_gives_the_customer_another_try(shop: Shop) -> None:
+    handle = await stuck(shop)
+    shop.gateway.void_answer = VOIDED
+    word = ResolvePayment("support:desk", "the bank says so", captured=False)
+    await handle.execute_update(CheckoutWorkflow.resolve_payment, word)
+    await until(handle, CheckoutStatus.AWAITING_PAYMENT)
+    shop.gateway.charge_answer = CAPTURED
+    await handle.execute_update(CheckoutWorkflow.submit_payment, SubmitPayment("pm_other"))
+    assert (await handle.result()).payment.attempts == 2
+
+
+async def test_the_timeline_tells_everything_in_order(shop: Shop) -> None:
+    handle = await stuck(shop)
+    shop.gateway.void_answer, shop.gateway.charge_answer = VOIDED, CAPTURED
+    await handle.execute_update(CheckoutWorkflow.retry_payment, RETRY)
+    await handle.result()
+    told = [(e.kind, e.what.split(" with")[0], e.actor) for e in await handle.query(CheckoutWorkflow.timeline)]
+    assert told[0] == ("step", "stock reserved", "workflow")
+    assert told[2:8] == [
+        ("attempt", "try 1", "workflow"),
+        ("attempt", "try 1: unknown", "workflow"),
+        ("step", "payment_stuck", "workflow"),
+        ("staff", "retry_payment", "support:desk"),
+        ("attempt", "try 1: voided", "workflow"),
+        ("attempt", "try 2", "workflow"),
+    ]
+    assert told[-1] == ("step", "confirmed", "workflow")

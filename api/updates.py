@@ -18,6 +18,10 @@ from api.temporal_calls import CALL_SECONDS, answered_within, is_unknown_workflo
 #: Temporal's own word for: the workflow took the update, and closed without answering it.
 _CLOSED_MEANWHILE: Final = "AcceptedUpdateCompletedWorkflow"
 
+#: And for: the worker that was handed the update died, and the one after it was not asked to look at it. Nothing of it
+#: is written down (https://github.com/temporalio/temporal/pull/5169).
+_LOST_WITH_ITS_WORKER: Final = "UnprocessedUpdate"
+
 
 @dataclass(frozen=True)
 class Refusal:
@@ -71,6 +75,8 @@ async def _execute(command: Command, handle: CheckoutHandle) -> Snapshot | None:
         refusal = command.refusals.get(cause.type or "")
         if refusal:
             raise refusal.problem(cause) from error
+        if cause.type == _LOST_WITH_ITS_WORKER:
+            raise Problem(WORKER_UNAVAILABLE, "No worker has taken this; nothing of it was done. Ask again.") from error
         if cause.type != _CLOSED_MEANWHILE:
             raise
     except RPCError as error:

@@ -17,12 +17,14 @@ from checkout.db.session import Database
 from checkout.dev.process import running
 from checkout.dev.temporal import DevTemporal
 from checkout.domain.requests import CheckoutRequest
-from checkout.domain.states import CheckoutStatus
+from checkout.domain.states import CheckoutStatus, PaymentStatus
 from checkout.domain.view import CheckoutView, view_at_start
+from checkout.payments.gateway import Charge
 from checkout.temporal import CHECKOUT_STATUS, ORDER_NUMBER, TASK_QUEUE, connect
 from tests.conftest import Stock, say
 from tests.fakes import ScriptedGateway
 from tests.integration.api_process import Storefront, open_storefront, problem
+from tests.integration.heedless_worker import heedless_worker
 from worker import build_worker
 
 
@@ -173,3 +175,22 @@ async def test_a_namespace_that_is_missing_is_not_a_checkout_that_is_missing(tem
         assert problem(await storefront.buy()) == (503, "temporal_unavailable")
         looked = await storefront.get("/v1/checkouts/chk_aaaaaaaaaaaaaaaaaaaaaaaaaa")
         assert problem(looked) == (503, "temporal_unavailable")
+
+
+async def test_a_command_that_was_lost_with_its_worker_is_taken_when_it_is_sent_again(
+    storefront: Storefront, temporal_client: Client, engine: AsyncEngine, stock: Stock
+) -> None:
+    """The server rejects an update that the completed task of a worker did not speak of, in words of its own."""
+    await stock({"MUG-WHITE": (1290, "EUR", 7)})
+    gateway = ScriptedGateway()
+    gateway.charge_answer = Charge(PaymentStatus.DECLINED, "pi_1", 0, "EUR", "insufficient_funds", retryable=True)
+    async with build_worker(temporal_client, Database(engine), gateway, WorkerSettings()):
+        place = (await storefront.buy(wait=20)).headers["location"]
+    async with heedless_worker(temporal_client):
+        lost = await storefront.post(f"{place}/cancel")
+        assert problem(lost) == (503, "worker_unavailable")
+        assert "nothing of it was done" in lost.json()["detail"]
+    async with build_worker(temporal_client, Database(engine), gateway, WorkerSettings()):
+        assert (await storefront.post(f"{place}/cancel")).status_code == 202
+        ended = await storefront.get(place, wait=20)
+    assert (ended.json()["status"], ended.json()["reason"]) == ("cancelled", "cancelled_by_customer")

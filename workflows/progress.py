@@ -111,8 +111,9 @@ class Progress:
         """An undo has landed; that of a payment tells where the money is now, and the last one how it all ended."""
         if isinstance(answer, Recorded):
             self.becomes(answer.status, answer.reason)
-        if isinstance(answer, PaymentAnswer) and answer.status != PaymentStatus.NONE:
-            self.note("step", f"payment {answer.status}")
+        if isinstance(answer, PaymentAnswer):
+            if answer.status != PaymentStatus.NONE:  # It is when the try was undone before anything of it was written.
+                self.note("step", f"payment {answer.status}")
             self._show(payment=replace(self.view.payment, status=answer.status, next_action=None))
 
     def ends(self, reason: Reason) -> None:

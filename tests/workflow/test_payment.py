@@ -6,7 +6,8 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
-from checkout.domain.errors import OutcomeUnknown, PaymentMethodRefused, ProviderRefusesKey
+from activities.payments import PaymentActivities
+from checkout.domain.errors import DatabaseUnavailable, OutcomeUnknown, PaymentMethodRefused, ProviderRefusesKey
 from checkout.domain.requests import (
     Cancel,
     Patience,
@@ -32,6 +33,23 @@ async def test_a_key_that_the_provider_refuses_undoes_nothing(shop: Shop) -> Non
     shop.gateway.charge_answer = CAPTURED
     await handle.execute_update(CheckoutWorkflow.retry_payment, RETRY)
     assert (await handle.result()).status == CheckoutStatus.CONFIRMED
+
+
+async def test_of_a_try_that_never_began_no_payment_is_left(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def away(*_: object) -> None:
+        raise DatabaseUnavailable("away")
+
+    monkeypatch.setattr(PaymentActivities, "_start", away)
+    handle = await shop.start()
+    while (await handle.query(CheckoutWorkflow.status)).payment.status != PaymentStatus.PROCESSING:
+        pass
+    await handle.execute_update(CheckoutWorkflow.cancel, Cancel())
+    view = await handle.result()
+    assert (view.status, view.payment.status, view.payment.attempts) == (
+        CheckoutStatus.CANCELLED,
+        PaymentStatus.NONE,
+        1,
+    )
 
 
 async def test_a_declined_customer_pays_in_another_way(shop: Shop) -> None:

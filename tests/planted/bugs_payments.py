@@ -136,7 +136,7 @@ BUGS = (
     ), received AS (""",
             ),
         ),
-        campaign=Campaign("10 webhooks-early webhooks-concurrent provider-slow", checkouts=150),
+        campaign=Campaign("24 webhooks-concurrent provider-slow", checkouts=150),
     ),
     Bug(
         "key-in-an-error",

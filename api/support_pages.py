@@ -100,8 +100,9 @@ def webhook_page() -> dict[str, Any]:
     return page(
         "receiveStripeEvent",
         "Take an event of the provider",
-        "2xx once the event is safe with Temporal: `accepted`, `duplicate` (it was before) or `ignored` (it concerns "
-        "no payment). An event only has us look at the payment; what the provider says then decides. At most 1 MiB.",
+        "2xx once the event is safe with Temporal: `accepted`, `duplicate` (known to have been before) or "
+        "`ignored` (it concerns no payment). An event only has us look at the payment; what the provider says then "
+        "decides. At most 1 MiB.",
         "webhooks",
         {200: status_of("accepted", "It is safe, and need not be sent again")},
         (*EVENT_MISTAKES, errors.OVERLOADED, *ALWAYS),

@@ -18,8 +18,8 @@ from api.temporal_calls import CALL_SECONDS, answered_within, is_unknown_workflo
 #: Temporal's own word for: the workflow took the update, and closed without answering it.
 _CLOSED_MEANWHILE: Final = "AcceptedUpdateCompletedWorkflow"
 
-#: And for: the worker that was handed the update died, and the one after it was not asked to look at it. Nothing of it
-#: is written down (https://github.com/temporalio/temporal/pull/5169).
+#: And for: the worker that was handed the update died, and the next one's task went without it. Nothing of it is
+#: written down (https://github.com/temporalio/temporal/pull/5169).
 _LOST_WITH_ITS_WORKER: Final = "UnprocessedUpdate"
 
 

@@ -147,5 +147,5 @@ class CheckoutWorkflow:
     @workflow.signal
     def payment_event(self, event: PaymentEvent) -> None:
         """The provider has news of the payment: a reason to look, not a fact."""
-        if self._progress.is_news(event):
+        if self._progress.note_event(event):
             self._payment.nudge()

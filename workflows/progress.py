@@ -63,8 +63,8 @@ class Progress:
         """Something happened that the timeline tells."""
         self.timeline.append(TimelineEntry(_now(), kind, what, actor, reason))
 
-    def is_news(self, event: PaymentEvent) -> bool:
-        """The provider says that something happened; one event may come more than once."""
+    def note_event(self, event: PaymentEvent) -> bool:
+        """The provider says that something happened. Answers False of an event that has come before."""
         if any(entry.kind == "event" and entry.reason == event.event_id for entry in self.timeline):
             return False
         self.note("event", event.type, actor="provider", reason=event.event_id)

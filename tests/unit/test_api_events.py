@@ -26,6 +26,12 @@ def signed(raw: bytes, secret: str = SECRET, age_seconds: float = 0) -> str:
     return header
 
 
+def refusal(header: str | None) -> str:
+    with pytest.raises(Problem) as refused:
+        verify(event(), header, [SECRET])
+    return refused.value.kind.code
+
+
 def test_what_the_present_and_the_former_secret_signed_is_genuine() -> None:
     settings = api_settings(stripe_webhook_secret=f" {SECRET}, whsec_the_former_one")
     for secret in (SECRET, "whsec_the_former_one"):
@@ -50,16 +56,27 @@ def test_one_good_signature_among_others_is_enough() -> None:
         "," * 1000,
         f"t={'9' * 5000},v1=abc",
         "t=\u0661,v1=\u00e9",
-        signed(event(), "whsec_of_somebody_else"),
-        signed(event() + b" "),
-        signed(event(), age_seconds=TOLERANCE_SECONDS + 5),
-        signed(event()).replace("v1=", "v0="),
     ],
 )
-def test_what_is_forged_stale_or_malformed_is_refused(header: str | None) -> None:
-    with pytest.raises(Problem) as refused:
-        verify(event(), header, [SECRET])
-    assert refused.value.kind.code == "invalid_signature"
+def test_a_malformed_header_is_refused(header: str | None) -> None:
+    assert refusal(header) == "invalid_signature"
+
+
+# Signed in the test, not in its parameters: those name it, and two processes that collect it must agree on the name.
+def test_what_somebody_else_signed_is_refused() -> None:
+    assert refusal(signed(event(), "whsec_of_somebody_else")) == "invalid_signature"
+
+
+def test_the_signature_of_another_body_is_refused() -> None:
+    assert refusal(signed(event() + b" ")) == "invalid_signature"
+
+
+def test_a_stale_signature_is_refused() -> None:
+    assert refusal(signed(event(), age_seconds=TOLERANCE_SECONDS + 5)) == "invalid_signature"
+
+
+def test_a_signature_of_another_scheme_is_refused() -> None:
+    assert refusal(signed(event()).replace("v1=", "v0=")) == "invalid_signature"
 
 
 def test_without_a_secret_nothing_is_genuine() -> None:

@@ -1,7 +1,7 @@
 """The HTTP client under the `stripe` package: bounded in time and size, and sure of what was never sent.
 
-The package takes any subclass of its ``HTTPClient``. Its own one bounds each read but not the whole call, reads an
-answer of any size, and reports a refused connection like a lost answer; a checkout must tell these two apart.
+The package takes any subclass of its ``HTTPClient``. Its own ones bound each read but not the whole call, read an
+answer of any size, and report a refused connection like a lost answer; a checkout must tell these two apart.
 """
 
 import asyncio
@@ -10,9 +10,11 @@ from collections.abc import Mapping
 from ipaddress import ip_address
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
-import httpx
+import aiohttp
 import stripe
+from yarl import URL
 
 from checkout.domain.errors import OutcomeUnknown, ProviderError, ProviderRefusedCall, ProviderUnavailable
 
@@ -25,25 +27,31 @@ Answer = tuple[bytes, int, Mapping[str, str]]
 class BoundedClient(stripe.HTTPClient):
     """One pool of connections to ``base_url``; a call takes ``timeout_seconds`` at most, from connecting to last byte.
 
+    Made in a running event loop. A proxy that the environment names (``HTTPS_PROXY``, ``NO_PROXY``) is used, but never
+    on the way to this machine.
+
     Its `request_async` raises this project's own errors, which the package passes on untouched:
         ProviderUnavailable: no connection was made, so nothing was sent.
         ProviderRefusedCall: the request cannot be put into HTTP.
         OutcomeUnknown: anything else that is not a complete answer of at most 1 MiB.
     """
 
-    name: ClassVar[str] = "httpx"
+    name: ClassVar[str] = "aiohttp"
 
     def __init__(self, base_url: str, timeout_seconds: float) -> None:
         super().__init__()
         self._timeout_seconds = timeout_seconds
-        self._client = httpx.AsyncClient(
-            verify=ssl.create_default_context(cafile=stripe.ca_bundle_path),
+        self._way = _proxy_to(base_url)
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(
+                ssl=ssl.create_default_context(cafile=stripe.ca_bundle_path),
+                # The worker bounds how many calls are made at once; waiting for a connection would eat their time.
+                limit=0,
+                keepalive_timeout=_IDLE_SECONDS,
+            ),
             # Connecting gets half of the time, so that its end is never mistaken for the end of the whole call.
-            timeout=httpx.Timeout(timeout_seconds, connect=timeout_seconds / 2),
-            # The worker bounds how many calls are made at once; waiting for a connection here would eat their time.
-            limits=httpx.Limits(max_connections=None, keepalive_expiry=_IDLE_SECONDS),
-            # A proxy from the environment leads to Stripe, never to a sandbox on this machine.
-            trust_env=not _is_local(base_url),
+            timeout=aiohttp.ClientTimeout(total=None, connect=timeout_seconds / 2),
+            cookie_jar=aiohttp.DummyCookieJar(),
         )
 
     async def request_async(
@@ -53,36 +61,47 @@ class BoundedClient(stripe.HTTPClient):
         try:
             async with asyncio.timeout(self._timeout_seconds):
                 return await self._exchange(method, url, headers, post_data)
+        except aiohttp.ClientError as error:
+            raise _explain(error) from None
         except TimeoutError:
             raise OutcomeUnknown(f"the provider gave no full answer within {self._timeout_seconds:g} s") from None
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise _explain(error) from None
 
     async def _exchange(self, method: str, url: str, headers: Mapping[str, str], content: Any) -> Answer:
-        async with self._client.stream(method.upper(), url, headers=headers, content=content) as response:
+        # The package has put the address into its last form, and a redirect is no answer of Stripe's.
+        async with self._session.request(
+            method, URL(url, encoded=True), headers=headers, data=content, proxy=self._way, allow_redirects=False
+        ) as response:
             body = bytearray()
-            async for chunk in response.aiter_bytes():
+            async for chunk in response.content.iter_any():
                 body += chunk
                 if len(body) > _MAX_ANSWER_BYTES:
                     raise OutcomeUnknown(f"the provider's answer is longer than {_MAX_ANSWER_BYTES} bytes")
-        return bytes(body), response.status_code, response.headers
+        return bytes(body), response.status, response.headers
 
     async def close_async(self) -> None:
         """Close every connection."""
-        await self._client.aclose()
+        await self._session.close()
 
 
-def _explain(error: httpx.HTTPError | httpx.InvalidURL) -> ProviderError:
+def _explain(error: aiohttp.ClientError) -> ProviderError:
     kind = type(error).__name__
-    if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout | httpx.ProxyError):
+    if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError | aiohttp.ClientHttpProxyError):
         return ProviderUnavailable(f"no connection to the provider ({kind})")
-    if isinstance(error, httpx.LocalProtocolError | httpx.UnsupportedProtocol | httpx.InvalidURL):
+    if isinstance(error, aiohttp.InvalidURL | aiohttp.NonHttpUrlClientError):
         return ProviderRefusedCall(f"the call cannot be sent over HTTP ({kind})")
     return OutcomeUnknown(f"the connection to the provider broke during the call ({kind})")
 
 
-def _is_local(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
+def _proxy_to(base_url: str) -> str | None:
+    # Looked up once: aiohttp would do so for every call, in a thread, and read ~/.netrc besides.
+    address = urlsplit(base_url)
+    if _is_local(address.hostname or "") or proxy_bypass(address.netloc):
+        return None
+    proxies = getproxies()
+    return proxies.get(address.scheme) or proxies.get("all")
+
+
+def _is_local(host: str) -> bool:
     try:
         return ip_address(host).is_loopback
     except ValueError:

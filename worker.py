@@ -27,7 +27,13 @@ from checkout.domain.errors import ConfigurationError, TemporalUnavailable
 from checkout.health import Health
 from checkout.payments.gateway import PaymentGateway
 from checkout.payments.stripe import StripeGateway
-from checkout.temporal import TASK_QUEUE, connect
+from checkout.temporal import (
+    ACTIVITY_TASK_POLLS,
+    NEW_WORKFLOW_POLLS_PART,
+    TASK_QUEUE,
+    WORKFLOW_TASK_POLLS,
+    connect,
+)
 from workflows.checkout import CheckoutWorkflow
 from workflows.payment_events import PaymentEventsWorkflow
 from workflows.reconcile import ReconcileWorkflow
@@ -57,12 +63,9 @@ def build_worker(
         max_concurrent_local_activities=settings.max_concurrent_local_activities,
         max_concurrent_workflow_tasks=settings.max_concurrent_workflow_tasks,
         max_cached_workflows=settings.max_cached_workflows,
-        # A task queue has four partitions unless the server is told otherwise, and only what meets a waiting poll is
-        # handed over at once. By default one poll of five asks for new checkouts: theirs queued on disk in three
-        # partitions, while younger ones passed them in the fourth, and the slowest took six times as long as the rest.
-        max_concurrent_workflow_task_polls=20,
-        nonsticky_to_sticky_poll_ratio=0.5,
-        max_concurrent_activity_task_polls=10,
+        max_concurrent_workflow_task_polls=WORKFLOW_TASK_POLLS,
+        nonsticky_to_sticky_poll_ratio=NEW_WORKFLOW_POLLS_PART,
+        max_concurrent_activity_task_polls=ACTIVITY_TASK_POLLS,
         # A worker that dies takes its cached workflows along; the others are given them after this long.
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=1),
         graceful_shutdown_timeout=timedelta(seconds=settings.shutdown_seconds),

@@ -6,7 +6,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from checkout.bench.outline import OUTLINE_QUEUE, OutlineWorkflow, do_nothing
 from checkout.config import TemporalSettings, load
-from checkout.temporal import connect
+from checkout.temporal import ACTIVITY_TASK_POLLS, NEW_WORKFLOW_POLLS_PART, WORKFLOW_TASK_POLLS, connect
 
 
 async def main() -> None:
@@ -17,9 +17,9 @@ async def main() -> None:
         workflows=[OutlineWorkflow],
         activities=[do_nothing],
         workflow_runner=UnsandboxedWorkflowRunner(),
-        max_concurrent_workflow_task_polls=20,
-        nonsticky_to_sticky_poll_ratio=0.5,
-        max_concurrent_activity_task_polls=10,
+        max_concurrent_workflow_task_polls=WORKFLOW_TASK_POLLS,
+        nonsticky_to_sticky_poll_ratio=NEW_WORKFLOW_POLLS_PART,
+        max_concurrent_activity_task_polls=ACTIVITY_TASK_POLLS,
     ).run()
 
 

@@ -103,6 +103,10 @@ class Customer:
         """
         await self._post({"Prefer": f"wait={WAIT_SECONDS}"})
 
+    async def ask_readiness(self) -> None:
+        """Ask the API whether it can serve, which it asks Temporal; raises BenchError when the API is away."""
+        await self._request("GET", "/readyz", {})
+
     async def accept(self) -> float:
         """Buy without waiting, and answer how long that took in seconds; returns when the checkout is over.
 

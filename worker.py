@@ -155,8 +155,8 @@ def _runtime(settings: WorkerSettings) -> Runtime | None:
 def run() -> None:
     """The command ``checkout worker``: exits with 2 on a bad setting and 1 when Temporal is away."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
-    for name in ("stripe", "httpx"):  # They tell of every call; Temporal does so where operators look.
-        logging.getLogger(name).setLevel(logging.WARNING)
+    # It tells of every call; Temporal does so where operators look.
+    logging.getLogger("stripe").setLevel(logging.WARNING)
     try:
         _run_loop(main())
     except ConfigurationError as error:

@@ -16,7 +16,13 @@ import aiohttp
 import stripe
 from yarl import URL
 
-from checkout.domain.errors import OutcomeUnknown, ProviderError, ProviderRefusedCall, ProviderUnavailable
+from checkout.domain.errors import (
+    ConfigurationError,
+    OutcomeUnknown,
+    ProviderError,
+    ProviderRefusedCall,
+    ProviderUnavailable,
+)
 
 _MAX_ANSWER_BYTES = 1024 * 1024
 _IDLE_SECONDS = 30.0
@@ -28,7 +34,7 @@ class BoundedClient(stripe.HTTPClient):
     """One pool of connections to ``base_url``; a call takes ``timeout_seconds`` at most, from connecting to last byte.
 
     Made in a running event loop. A proxy that the environment names (``HTTPS_PROXY``, ``NO_PROXY``) is used, but never
-    on the way to this machine.
+    on the way to this machine. Raises ConfigurationError when that is none that HTTP can go through.
 
     Its `request_async` raises this project's own errors, which the package passes on untouched:
         ProviderUnavailable: no connection was made, so nothing was sent.
@@ -41,7 +47,7 @@ class BoundedClient(stripe.HTTPClient):
     def __init__(self, base_url: str, timeout_seconds: float) -> None:
         super().__init__()
         self._timeout_seconds = timeout_seconds
-        self._way = _proxy_to(base_url)
+        self._proxy_url = _proxy_to(base_url)
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
                 ssl=ssl.create_default_context(cafile=stripe.ca_bundle_path),
@@ -69,7 +75,7 @@ class BoundedClient(stripe.HTTPClient):
     async def _exchange(self, method: str, url: str, headers: Mapping[str, str], content: Any) -> Answer:
         # The package has put the address into its last form, and a redirect is no answer of Stripe's.
         async with self._session.request(
-            method, URL(url, encoded=True), headers=headers, data=content, proxy=self._way, allow_redirects=False
+            method, URL(url, encoded=True), headers=headers, data=content, proxy=self._proxy_url, allow_redirects=False
         ) as response:
             body = bytearray()
             async for chunk in response.content.iter_any():
@@ -98,7 +104,18 @@ def _proxy_to(base_url: str) -> str | None:
     if _is_local(address.hostname or "") or proxy_bypass(address.netloc):
         return None
     proxies = getproxies()
-    return proxies.get(address.scheme) or proxies.get("all")
+    proxy = proxies.get(address.scheme) or proxies.get("all")
+    if not proxy:
+        return None
+    # As curl and others take it, an address without a scheme is that of an ordinary proxy.
+    proxy = proxy if "://" in proxy else f"http://{proxy}"
+    parts = urlsplit(proxy)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ConfigurationError(
+            f"the environment names a proxy to the provider that is no http(s)://HOST:PORT but {parts.scheme}://...; "
+            f"set {address.scheme.upper()}_PROXY, or NO_PROXY={address.hostname} to go without"
+        )
+    return proxy
 
 
 def _is_local(host: str) -> bool:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import pytest
 
 from checkout.config import PaymentSettings
-from checkout.domain.errors import ProviderUnavailable
+from checkout.domain.errors import ConfigurationError, ProviderUnavailable
 from checkout.domain.states import PaymentStatus
 from checkout.payments.gateway import PaymentGateway
 from checkout.payments.stripe import StripeGateway
@@ -67,14 +67,24 @@ async def gateway_to(base: str) -> AsyncIterator[PaymentGateway]:
     await gateway.close()
 
 
+@pytest.mark.parametrize("scheme", ["http://", ""])
 @pytest.mark.parametrize("variable", ["http_proxy", "HTTP_PROXY", "all_proxy"])
 async def test_a_proxy_of_the_environment_is_used(
-    listener: Listener, monkeypatch: pytest.MonkeyPatch, variable: str
+    listener: Listener, monkeypatch: pytest.MonkeyPatch, variable: str, scheme: str
 ) -> None:
-    monkeypatch.setenv(variable, f"http://127.0.0.1:{listener.port}")
+    monkeypatch.setenv(variable, f"{scheme}127.0.0.1:{listener.port}")
     async with gateway_to("http://provider.example") as gateway:
         assert (await gateway.charge(attempt())).status is PaymentStatus.CAPTURED
     assert listener.first_lines == ["POST http://provider.example/v1/payment_intents HTTP/1.1"]
+
+
+@pytest.mark.parametrize("proxy", ["socks5://user:secret@127.0.0.1:9", "http://"])
+async def test_a_proxy_that_cannot_be_used_is_told_at_once(monkeypatch: pytest.MonkeyPatch, proxy: str) -> None:
+    monkeypatch.setenv("https_proxy", proxy)
+    with pytest.raises(ConfigurationError, match=r"HTTPS_PROXY, or NO_PROXY=provider\.example") as refused:
+        async with gateway_to("https://provider.example"):
+            pass
+    assert "secret" not in str(refused.value)
 
 
 async def test_through_tls_a_proxy_is_asked_for_a_tunnel(listener: Listener, monkeypatch: pytest.MonkeyPatch) -> None:

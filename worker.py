@@ -21,7 +21,7 @@ from activities.reconcile_ledger import LedgerActivities
 from activities.records import RecordActivities
 from activities.repair import RepairActivities
 from activities.stock import StockActivities
-from checkout.config import DatabaseSettings, PaymentSettings, TemporalSettings, WorkerSettings, load
+from checkout.config import DatabaseSettings, PaymentSettings, TemporalSettings, WorkerSettings, load_all
 from checkout.db.session import Database, create_engine
 from checkout.domain.errors import ConfigurationError, TemporalUnavailable
 from checkout.health import Health
@@ -122,11 +122,12 @@ async def main() -> None:
     """Run a worker until SIGTERM or SIGINT; then take nothing new, and let what is under way finish.
 
     Raises:
-        ConfigurationError: a setting is missing or malformed.
+        ConfigurationError: settings are missing or malformed; the text has a line for each.
         TemporalUnavailable: Temporal cannot be reached.
     """
-    temporal, worker_settings = load(TemporalSettings), load(WorkerSettings)
-    database_settings, payment_settings = load(DatabaseSettings), load(PaymentSettings)
+    temporal, database_settings, payment_settings, worker_settings = load_all(
+        TemporalSettings, DatabaseSettings, PaymentSettings, WorkerSettings
+    )
     stop = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)

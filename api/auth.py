@@ -9,7 +9,7 @@ from hashlib import sha256
 from fastapi import Request
 
 from api.errors import UNAUTHORIZED, WRONG_SCOPE, Problem
-from checkout.config import ApiKey, Scope
+from checkout.config_values import ApiKey, Scope
 
 _BEARER = re.compile(r"bearer +([!-~]+)", re.IGNORECASE)
 

@@ -4,19 +4,18 @@ import asyncio
 from collections.abc import Callable
 
 from api.server import serve
-from checkout.cli.failures import require
-from checkout.config import ApiSettings, TemporalSettings, load
+from checkout.config import ApiSettings, TemporalSettings, load_all
 
 
 def run_api() -> None:
     """Serve until SIGTERM or SIGINT.
 
     Raises:
-        ConfigurationError: a setting is missing or malformed, or the port is in use.
+        ConfigurationError: settings are missing or malformed, or the port is in use.
     """
-    require(ApiSettings, TemporalSettings)
+    api, temporal = load_all(ApiSettings, TemporalSettings)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(serve(load(ApiSettings), load(TemporalSettings)))
+        runner.run(serve(api, temporal))
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -8,9 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NoReturn
 
-from pydantic_settings import BaseSettings
-
-from checkout.config import DatabaseSettings, TemporalSettings, load
+from checkout.config import DatabaseSettings, TemporalSettings
 from checkout.domain.errors import CheckoutError, ConfigurationError
 
 FAILED = 1
@@ -72,25 +70,6 @@ def temporal_explained(settings: TemporalSettings) -> Iterator[None]:
                 f"Temporal at {settings.address} has no namespace {settings.namespace} (CHECKOUT_TEMPORAL_NAMESPACE)",
             )
         give_up(FAILED, f"Temporal at {settings.address} refuses: {_first_line(error.message)}")
-
-
-def require(*groups: type[BaseSettings]) -> None:
-    """Check all settings of a command at once, so that nobody has to find them out one by one.
-
-    Raises:
-        ConfigurationError: some are missing or malformed; each is named.
-    """
-    faults = [fault for group in groups if (fault := _fault(group))]
-    if faults:
-        raise ConfigurationError("\n".join(faults))
-
-
-def _fault(group: type[BaseSettings]) -> str | None:
-    try:
-        load(group)  # type: ignore[type-var]
-    except ConfigurationError as error:
-        return str(error)
-    return None
 
 
 def _first_line(text: str) -> str:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from checkout.cli import support
-from checkout.cli.failures import explained, require
+from checkout.cli.failures import explained
 
 app = typer.Typer(
     name="checkout",
@@ -87,14 +87,6 @@ def api() -> None:
 def worker() -> None:
     """Run one worker process, configured by the environment."""
     with explained():
-        from checkout.config import (  # noqa: PLC0415
-            DatabaseSettings,
-            PaymentSettings,
-            TemporalSettings,
-            WorkerSettings,
-        )
-
-        require(TemporalSettings, DatabaseSettings, PaymentSettings, WorkerSettings)
         from worker import run  # noqa: PLC0415
 
         run()

@@ -4,10 +4,10 @@ import asyncio
 
 import typer
 
-from checkout.cli.failures import database_explained, require, temporal_explained
+from checkout.cli.failures import database_explained, temporal_explained
 from checkout.cli.schedule import SCHEDULE_ID, schedule_reconciliation
 from checkout.cli.search_attributes import register_search_attributes
-from checkout.config import DatabaseSettings, ReconcileSettings, TemporalSettings, load
+from checkout.config import DatabaseSettings, ReconcileSettings, TemporalSettings, load_all
 from checkout.db.migrate import migrate
 from checkout.temporal import connect
 
@@ -16,10 +16,9 @@ def bring_to_head() -> None:
     """Bring the schema to head, register the search attributes, schedule reconciliation, and say what was done.
 
     Raises:
-        ConfigurationError: a setting is missing, or Temporal does not let us register.
+        ConfigurationError: settings are missing or malformed, or Temporal does not let us register.
     """
-    require(DatabaseSettings, TemporalSettings, ReconcileSettings)
-    database, temporal, reconcile = load(DatabaseSettings), load(TemporalSettings), load(ReconcileSettings)
+    database, temporal, reconcile = load_all(DatabaseSettings, TemporalSettings, ReconcileSettings)
     with database_explained(database):
         typer.echo(f"database: the schema is at {asyncio.run(migrate(database))}")
     with temporal_explained(temporal):

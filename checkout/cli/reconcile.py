@@ -14,8 +14,8 @@ from rich.table import Table
 from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 from temporalio.service import RPCError, RPCStatusCode
 
-from checkout.cli.failures import FAILED, give_up, require, temporal_explained
-from checkout.config import ReconcileSettings, TemporalSettings, load
+from checkout.cli.failures import FAILED, give_up, temporal_explained
+from checkout.config import ReconcileSettings, TemporalSettings, load_all
 from checkout.domain.errors import CheckoutError
 from checkout.domain.reconcile import RECONCILE_WORKFLOW, ReconcileReport, ReconcileRequest
 from checkout.temporal import TASK_QUEUE, connect
@@ -42,14 +42,13 @@ def run_reconcile(*, as_json: bool, worker_seconds: float, wait_seconds: float) 
     ``worker_seconds`` bounds the wait for a worker, ``wait_seconds`` that for the end.
 
     Raises:
-        ConfigurationError: a setting is missing or malformed.
+        ConfigurationError: settings are missing or malformed.
         NoWorker, TooSlow: the report did not come in time.
     """
-    require(TemporalSettings, ReconcileSettings)
-    temporal = load(TemporalSettings)
+    temporal, settings = load_all(TemporalSettings, ReconcileSettings)
     with temporal_explained(temporal):
         try:
-            report = asyncio.run(_run(temporal, load(ReconcileSettings), worker_seconds, wait_seconds))
+            report = asyncio.run(_run(temporal, settings, worker_seconds, wait_seconds))
         except WorkflowFailureError as error:
             give_up(FAILED, f"the comparison failed: {error.cause}")
     (_print_json if as_json else _print_table)(report)

@@ -18,6 +18,7 @@ from checkout.config import DatabaseSettings, TemporalSettings
 from checkout.dev.ports import claim_free_port
 from checkout.dev.postgres import EmbeddedPostgres
 from checkout.temporal import SEARCH_ATTRIBUTES
+from tests.code_facts import ROOT
 from tests.conftest import Stock
 
 HEADER = "sku,name,price_minor,currency,on_hand\n"
@@ -25,9 +26,14 @@ HEADER = "sku,name,price_minor,currency,on_hand\n"
 
 async def checkout(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run a command with these settings and no others."""
+    return await python("-P", "-m", "checkout.cli.main", *arguments, **environment)
+
+
+async def python(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run Python with these settings and no others."""
     return await asyncio.to_thread(
         subprocess.run,
-        [sys.executable, "-P", "-m", "checkout.cli.main", *arguments],
+        [sys.executable, *arguments],
         env={**os.environ, **{f"CHECKOUT_{name}": value for name, value in environment.items()}},
         capture_output=True,
         text=True,
@@ -46,21 +52,67 @@ async def test_an_unknown_command_is_a_usage_error() -> None:
     assert (await checkout("chekcout")).returncode == 2
 
 
-@pytest.mark.parametrize(
-    ("command", "variables"),
-    [
-        ("api", ["TEMPORAL_ADDRESS", "TEMPORAL_NAMESPACE", "API_KEYS", "ID_SECRET"]),
-        ("worker", ["TEMPORAL_ADDRESS", "TEMPORAL_NAMESPACE", "DATABASE_URL", "STRIPE_API_KEY"]),
-        ("migrate", ["TEMPORAL_ADDRESS", "TEMPORAL_NAMESPACE", "DATABASE_URL"]),
-    ],
-)
-async def test_every_missing_setting_is_named_at_once(command: str, variables: list[str]) -> None:
-    refused = await checkout(command)
+TEMPORAL = ["TEMPORAL_ADDRESS", "TEMPORAL_NAMESPACE"]
+#: Each process that reads several groups of settings, with those that it cannot do without.
+NEEDED = {
+    "api": ["API_KEYS", "ID_SECRET", "STRIPE_WEBHOOK_SECRET", *TEMPORAL],
+    "worker": [*TEMPORAL, "DATABASE_URL", "STRIPE_API_KEY", "PAYMENT_RETURN_URL"],
+    "worker.py": [*TEMPORAL, "DATABASE_URL", "STRIPE_API_KEY", "PAYMENT_RETURN_URL"],
+    "migrate": ["DATABASE_URL", *TEMPORAL],
+    "reconcile": TEMPORAL,
+    "catalog import none.csv": ["DATABASE_URL"],
+}
 
-    assert refused.returncode == 2
-    for variable in variables:
-        assert f"checkout: CHECKOUT_{variable} is not set" in refused.stderr
-    assert all(line.startswith("checkout: ") for line in refused.stderr.splitlines())
+
+async def run(command: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a command of ours, or the worker as a script."""
+    if command == "worker.py":
+        return await python(str(ROOT / "worker.py"), **environment)
+    return await checkout(*command.split(), **environment)
+
+
+def named(refused: subprocess.CompletedProcess[str]) -> list[str]:
+    """The variables that a process refused to start without; it has to have said nothing else."""
+    assert (refused.returncode, refused.stdout) == (2, "")
+    lines = refused.stderr.splitlines()
+    assert all(line.startswith("checkout: CHECKOUT_") for line in lines), refused.stderr
+    return [line.split()[1].removeprefix("CHECKOUT_") for line in lines]
+
+
+@pytest.mark.parametrize("command", NEEDED)
+async def test_every_missing_setting_is_named_at_once(command: str) -> None:
+    refused = await run(command)
+
+    assert named(refused) == NEEDED[command]
+    assert refused.stderr.count(" is not set") == len(NEEDED[command])
+
+
+@pytest.mark.parametrize("command", ["worker", "worker.py"])
+async def test_what_is_malformed_is_named_beside_what_is_missing_in_every_group(command: str) -> None:
+    refused = await run(
+        command,
+        TEMPORAL_ADDRESS="temporal",
+        TEMPORAL_TLS_CA_FILE="/none.pem",
+        DATABASE_POOL_SIZE="0",
+        STRIPE_API_BASE="http://127.0.0.1:12111",
+        PROVIDER_TIMEOUT_SECONDS="-1",
+        WORKER_PORT="worker",
+        WORKER_BUILD_ID="7",
+    )
+
+    assert named(refused) == [
+        *("TEMPORAL_ADDRESS", "TEMPORAL_NAMESPACE", "TEMPORAL_TLS_CA_FILE"),
+        *("DATABASE_URL", "DATABASE_POOL_SIZE", "STRIPE_API_KEY", "PROVIDER_TIMEOUT_SECONDS"),
+        *("WORKER_PORT", "WORKER_BUILD_ID"),
+    ]
+
+
+@pytest.mark.parametrize("base", ["https://api.stripe.com", "https://proxy.example:8443"])
+async def test_no_worker_starts_for_stripe_without_a_return_url(base: str) -> None:
+    refused = await checkout("worker", STRIPE_API_BASE=base)
+
+    assert named(refused) == NEEDED["worker"]
+    assert "CHECKOUT_PAYMENT_RETURN_URL is not set: without it Stripe gives no page for 3-D Secure (" in refused.stderr
 
 
 async def test_a_malformed_setting_is_named_and_not_shown() -> None:

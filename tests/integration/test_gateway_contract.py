@@ -29,7 +29,9 @@ async def gateway(request: pytest.FixtureRequest, sandbox: SandboxServer) -> Asy
     """Stripe's own test mode takes part where a key for it is at hand."""
     settings = sandbox.payment_settings()
     if request.param == "stripe":
-        settings = PaymentSettings.model_validate({"stripe_api_key": STRIPE_TEST_KEY})
+        settings = PaymentSettings.model_validate(
+            {"stripe_api_key": STRIPE_TEST_KEY, "payment_return_url": "https://shop.example/paid"}
+        )
     gateway = StripeGateway(settings)
     yield gateway
     await gateway.close()

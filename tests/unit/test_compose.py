@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
+from checkout.config import PaymentSettings, load
 from checkout.dev import temporal as dev_temporal
+from checkout.domain.errors import ConfigurationError
 from tests.code_facts import PROCESSES, ROOT, all_settings, commands, settings_of
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
@@ -21,7 +23,10 @@ ONE_SHOT = {"temporal-schema", "temporal-namespace", "migrate", "catalogue"}
 #: Not in compose, because its Temporal is its own and speaks plainly.
 LEFT_OUT = re.compile(r"CHECKOUT_TEMPORAL_(TLS.*|API_KEY)")
 
-OPTIONAL = {"CHECKOUT_PAYMENT_RETURN_URL", "CHECKOUT_WORKER_DEPLOYMENT_NAME", "CHECKOUT_WORKER_BUILD_ID"}
+OPTIONAL = {
+    *("CHECKOUT_PAYMENT_RETURN_URL",),
+    *("CHECKOUT_WORKER_DEPLOYMENT_NAME", "CHECKOUT_WORKER_BUILD_ID"),
+}
 _VARIABLE = re.compile(r"\$\{(?P<name>\w+)(?P<kind>:\?|:-)(?P<rest>[^}]*)\}")
 SECRETS = {
     "POSTGRES_PASSWORD": "a1",
@@ -87,6 +92,24 @@ def test_every_process_accepts_what_the_example_gives_it(name: str, monkeypatch:
 
     for group in PROCESSES[name]:
         group()
+
+
+def test_what_is_to_be_set_for_stripe_is_all_that_the_worker_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that operations.md names under "For Stripe instead of the sandbox"."""
+    documented = (
+        (ROOT / "docs/operations.md").read_text().split("For Stripe instead of the sandbox: ")[1].split("\n\n")[0]
+    )
+    stripe = {"CHECKOUT_STRIPE_API_BASE": "https://api.stripe.com"}
+    returning = {"CHECKOUT_PAYMENT_RETURN_URL": "https://shop.example/paid"}
+    assert set(re.findall(r"CHECKOUT_[A-Z_]+", documented)) == set(stripe | returning)
+    for variable, value in environment_of(OURS["worker"], example() | SECRETS | stripe).items():
+        monkeypatch.setenv(variable, value)
+    with pytest.raises(ConfigurationError, match=r"^CHECKOUT_PAYMENT_RETURN_URL is not set"):
+        load(PaymentSettings)
+
+    for variable, value in returning.items():
+        monkeypatch.setenv(variable, value)
+    assert load(PaymentSettings).payment_return_url
 
 
 def test_the_example_explains_every_variable_of_the_file_and_no_other() -> None:

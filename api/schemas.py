@@ -6,8 +6,8 @@ from typing import Annotated, Any, Final, Literal, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from api.cards import looks_like_a_card_number
 from api.errors import INVALID_REQUEST, Kind, Problem
+from checkout.domain.cards import looks_like_a_card_number
 from checkout.domain.money import CURRENCIES, MAX_AMOUNT_MINOR
 from checkout.domain.requests import CheckoutRequest, Line, Patience, merge_lines
 from checkout.domain.states import CheckoutStatus, PaymentStatus, Reason

@@ -8,8 +8,8 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
-from api.cards import looks_like_a_card_number
 from api.schemas import Answer, Body, CheckoutAnswer, PaymentMethod, ProviderReference, no_card
+from checkout.domain.cards import looks_like_a_card_number
 from checkout.domain.states import CheckoutStatus, PaymentStatus
 
 MAX_LIMIT: Final = 100

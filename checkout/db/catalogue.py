@@ -9,11 +9,14 @@ from pathlib import Path
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from checkout.domain.cards import looks_like_a_card_number
 from checkout.domain.errors import InvalidCatalogue
 from checkout.domain.money import CURRENCIES, MAX_AMOUNT_MINOR
+from checkout.domain.text import is_name
 
 COLUMNS = ("sku", "name", "price_minor", "currency", "on_hand")
 MAX_ON_HAND = 10**12
+MAX_NAME_CHARACTERS = 200
 _FAULTS_SHOWN = 20
 
 
@@ -137,10 +140,13 @@ def _faults(cells: list[str], first_line: dict[str, int]) -> Iterator[str]:
     sku, name, price_minor, currency, on_hand = cells
     if not 1 <= len(sku) <= 64 or not all("!" <= c <= "~" for c in sku):
         yield f"sku {sku[:80]!r} is not 1-64 visible ASCII characters"
+    elif looks_like_a_card_number(sku):
+        # The number itself is not repeated: it may be a real one, and this is read in terminals and logs.
+        yield "the sku looks like a card number, which no checkout may hold; give the article another"
     elif sku in first_line:
         yield f"sku {sku} was on line {first_line[sku]} already"
-    if not 1 <= len(name) <= 200 or not name.isprintable() or name.isspace():
-        yield f"name {name[:80]!r} is not 1-200 printable characters"
+    if not is_name(name, MAX_NAME_CHARACTERS):
+        yield f"name {name[:80]!r} is not 1-{MAX_NAME_CHARACTERS} printable characters"
     if not _is_number(price_minor, MAX_AMOUNT_MINOR):
         yield f"price_minor {price_minor[:40]!r} is not a whole number of minor units from 0 to {MAX_AMOUNT_MINOR}"
     if currency not in CURRENCIES:

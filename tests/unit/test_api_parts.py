@@ -3,12 +3,12 @@
 import pytest
 from temporalio.service import RPCError, RPCStatusCode
 
-from api.cards import looks_like_a_card_number
 from api.headers import entity_tag, none_match, preferred_wait_seconds
 from api.idempotency import derive_checkout_id, fingerprint, is_checkout_id
 from api.narration import MAX_SUMMARY_CHARACTERS, static_details, static_summary
 from api.schemas import CheckoutBody, validate
 from api.temporal_calls import answered_within, as_problem
+from checkout.domain.cards import looks_like_a_card_number
 from checkout.domain.requests import CheckoutRequest, Patience
 
 SECRET = b"a secret of this deployment"

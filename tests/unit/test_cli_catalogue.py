@@ -6,6 +6,7 @@ import pytest
 
 from checkout.db.catalogue import Product, read_catalogue
 from checkout.domain.errors import InvalidCatalogue
+from tests.names import NAMES
 
 HEADER = "sku,name,price_minor,currency,on_hand\n"
 
@@ -48,7 +49,20 @@ def test_a_good_file_is_read_however_it_was_saved(tmp_path: Path, content: str) 
         ("MÜG,Mug,1,EUR,1", "sku 'MÜG'"),
         ("M" * 65 + ",Mug,1,EUR,1", "sku 'MMM"),
         ("MUG,,1,EUR,1", "name ''"),
+        ("4242424242424242,Mug,1,EUR,1", "the sku looks like a card number"),
+        ("MUG-4242-4242-4242-4242,Mug,1,EUR,1", "the sku looks like a card number"),
         ("MUG,  ,1,EUR,1", "name '  '"),
+        ("MUG,\u00a0\u202f,1,EUR,1", "name '\\xa0"),
+        ("MUG,\u200d\u200c,1,EUR,1", "name '\\u200d"),
+        ("MUG,a\u202eb,1,EUR,1", "name 'a\\u202eb'"),
+        ("MUG,a\u2066b,1,EUR,1", "name 'a\\u2066b'"),
+        ("MUG,a\u200fb,1,EUR,1", "name 'a\\u200fb'"),
+        ("MUG,a\u2028b,1,EUR,1", "name 'a\\u2028b'"),
+        ("MUG,a\u2029b,1,EUR,1", "name 'a\\u2029b'"),
+        ("MUG,a\u0085b,1,EUR,1", "name 'a\\x85b'"),
+        ("MUG,a\tb,1,EUR,1", "name 'a\\tb'"),
+        ("MUG,a\ufeffb,1,EUR,1", "name 'a\\ufeffb'"),
+        ("MUG,a\U000e0041b,1,EUR,1", "name 'a\\U000e0041b'"),
         ("MUG,a\x07b,1,EUR,1", "name 'a\\x07b'"),
         ("MUG," + "n" * 201 + ",1,EUR,1", "name 'nnn"),
         ("MUG,Mug,-1,EUR,1", "price_minor '-1'"),
@@ -69,6 +83,19 @@ def test_a_bad_cell_is_named_with_its_line(tmp_path: Path, row: str, fault: str)
     (line,) = faults(tmp_path, HEADER + "GOOD,Good,1,EUR,1\n" + row + "\n")
 
     assert line.startswith(f"line 3: {fault}")
+
+
+def test_a_sku_that_may_be_a_card_number_is_not_repeated(tmp_path: Path) -> None:
+    (line,) = faults(tmp_path, HEADER + "4242424242424242,Mug,1,EUR,1\n")
+
+    assert line == "line 2: the sku looks like a card number, which no checkout may hold; give the article another"
+
+
+@pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
+def test_a_name_is_taken_as_its_language_writes_it(tmp_path: Path, name: str) -> None:
+    (row,) = read_catalogue(written(tmp_path, f"{HEADER}TEE,{name},2490,EUR,5\n"))
+
+    assert row.product.name == name
 
 
 def test_every_bad_line_is_named_and_lines_within_quotes_are_counted(tmp_path: Path) -> None:

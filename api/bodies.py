@@ -4,6 +4,7 @@ Python's parser is more generous than the RFC. What two parsers could read in tw
 a surrogate pair) is refused here, before anything has been made of it.
 """
 
+import asyncio
 import json
 import re
 from typing import Any, Final, NoReturn
@@ -11,28 +12,50 @@ from typing import Any, Final, NoReturn
 from fastapi import Request
 from starlette.requests import ClientDisconnect
 
-from api.errors import BODY_TOO_LARGE, MALFORMED_JSON, UNSUPPORTED_MEDIA_TYPE, Problem
+from api.errors import BODY_TOO_LARGE, MALFORMED_JSON, REQUEST_TIMEOUT, UNSUPPORTED_MEDIA_TYPE, Problem
 
 MAX_BODY_BYTES: Final = 64 * 1024
+#: How long a whole body may take. The longest, 1 MiB, is there in that time at 420 kbit/s; one that is not is mostly
+#: from somebody who wants to keep a connection and what was sent in memory.
+BODY_SECONDS: Final = 20.0
+
+
+def time_for_a_body() -> asyncio.Timeout:
+    """The time limit of a body that begins now."""
+    return asyncio.timeout(BODY_SECONDS)
 
 
 async def read_json_object(request: Request) -> dict[str, Any]:
     """The body as a dictionary.
 
     Raises:
-        Problem: 413 over 64 KiB, 415 for another media type or a compressed body, 400 for what is not a JSON object.
+        Problem: 408 when it takes too long, 413 over 64 KiB, 415 for another media type or a compressed body, 400 for
+            what is not a JSON object.
     """
     raw = await read_bytes(request)
     refuse_other_media_types(request)
     return parse_object(raw)
 
 
-async def read_bytes(request: Request, at_most: int = MAX_BODY_BYTES) -> bytes:
+async def read_bytes(request: Request, at_most: int = MAX_BODY_BYTES, limit: asyncio.Timeout | None = None) -> bytes:
     """The body, counted while it comes in, because a Content-Length may be missing or wrong.
 
+    ``limit``: that of a body whose time has begun already.
+
     Raises:
-        Problem: 413 over ``at_most`` bytes; 400 when the client goes away before its end.
+        Problem: 413 over ``at_most`` bytes; 408 when it takes too long; 400 when the client goes away before its end.
     """
+    try:
+        async with limit or time_for_a_body():
+            return await _read_bytes(request, at_most)
+    except TimeoutError as slow:
+        # The connection is closed: what still comes of this body must not be taken for the next request.
+        raise Problem(
+            REQUEST_TIMEOUT, "The body was not there in time; nothing was done.", headers={"Connection": "close"}
+        ) from slow
+
+
+async def _read_bytes(request: Request, at_most: int) -> bytes:
     announced = request.headers.get("content-length", "")
     if announced.isascii() and announced.isdigit() and int(announced[:19]) > at_most:
         raise _too_large(at_most)

@@ -11,7 +11,10 @@ from api.schemas import CheckoutAnswer, ProblemAnswer
 REF: Final = "#/components/schemas/{model}"
 ALWAYS: Final = (errors.INTERNAL_ERROR, errors.TEMPORAL_UNAVAILABLE, errors.TEMPORAL_OVERLOADED)
 KEYED: Final = (errors.UNAUTHORIZED, errors.WRONG_SCOPE, errors.OVERLOADED)
-BODY: Final = (errors.MALFORMED_JSON, errors.BODY_TOO_LARGE, errors.UNSUPPORTED_MEDIA_TYPE, errors.INVALID_REQUEST)
+BODY: Final = (
+    *(errors.MALFORMED_JSON, errors.REQUEST_TIMEOUT, errors.BODY_TOO_LARGE),
+    *(errors.UNSUPPORTED_MEDIA_TYPE, errors.INVALID_REQUEST),
+)
 #: Who may call what stands under a tag: the security scheme, which has the name of the key's scope.
 SCOPES: Final = {"checkouts": "storefront", "support": "support"}
 VIEW_HEADERS: Final = ("ETag", "Retry-After", "Checkout-View")

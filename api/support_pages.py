@@ -89,7 +89,7 @@ def support_cancel_page() -> dict[str, Any]:
 
 EVENT_MISTAKES: Final = (
     *(errors.INVALID_SIGNATURE, errors.MALFORMED_JSON),
-    *(errors.INVALID_EVENT, errors.BODY_TOO_LARGE),
+    *(errors.INVALID_EVENT, errors.REQUEST_TIMEOUT, errors.BODY_TOO_LARGE),
 )
 
 

@@ -9,6 +9,8 @@ from temporalio.client import Client
 from api.bodies import read_bytes
 from api.errors import Problem
 from api.event_batches import EventBatches
+from api.event_reading import EventReading
+from api.lanes import Lane
 from api.metrics import Metrics
 from api.stripe_events import read_event, verify
 from api.support_pages import webhook_page
@@ -23,6 +25,8 @@ class WebhookRoutes:
 
     def __init__(self, settings: ApiSettings, client: Client, metrics: Metrics) -> None:
         self._secrets = settings.webhook_secrets
+        self._reading = EventReading(settings.api_max_requests)
+        self._lane = Lane(settings.api_max_requests, metrics)
         self._batches = EventBatches(client)
         self._metrics = metrics
 
@@ -43,12 +47,14 @@ class WebhookRoutes:
         return JSONResponse({"status": outcome})
 
     async def _receive(self, request: Request) -> str:
-        raw = await read_bytes(request, MAX_EVENT_BYTES)
+        with self._reading.place() as limit:
+            raw = await read_bytes(request, MAX_EVENT_BYTES, limit)
         verify(raw, _only(request.headers.getlist("stripe-signature")), self._secrets)
         event = read_event(raw)
         if event is None:
             return "ignored"
-        return "accepted" if await self._batches.take(event) else "duplicate"
+        with self._lane.place():
+            return "accepted" if await self._batches.take(event) else "duplicate"
 
 
 def _only(values: list[str]) -> str | None:

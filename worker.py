@@ -24,6 +24,7 @@ from activities.stock import StockActivities
 from checkout.config import DatabaseSettings, PaymentSettings, TemporalSettings, WorkerSettings, load_all
 from checkout.db.session import Database, create_engine
 from checkout.domain.errors import ConfigurationError, TemporalUnavailable
+from checkout.domain.events import OF_TEST_MODE, OwnEvents
 from checkout.health import Health
 from checkout.payments.gateway import PaymentGateway
 from checkout.payments.stripe import StripeGateway
@@ -47,9 +48,11 @@ def build_worker(
     gateway: PaymentGateway,
     settings: WorkerSettings,
     runner: WorkflowRunner | None = None,
+    own_events: OwnEvents = OF_TEST_MODE,
 ) -> Worker:
     """Everything that a worker does, ready to run.
 
+    ``own_events``: which of the provider's are believed; by default those of its test mode, as the sandbox sends them.
     ``runner``: by default workflows run without the SDK's sandbox, whose imports cost more than a checkout. Tests run
     them within it (`SandboxedWorkflowRunner`), so that what it forbids never gets as far as production.
     """
@@ -57,7 +60,7 @@ def build_worker(
         client,
         task_queue=TASK_QUEUE,
         workflows=[CheckoutWorkflow, PaymentEventsWorkflow, ReconcileWorkflow],
-        activities=_activities(client, database, gateway),
+        activities=_activities(client, database, gateway, own_events),
         workflow_runner=runner or UnsandboxedWorkflowRunner(),
         max_concurrent_activities=settings.max_concurrent_activities,
         max_concurrent_local_activities=settings.max_concurrent_local_activities,
@@ -73,12 +76,14 @@ def build_worker(
     )
 
 
-def _activities(client: Client, database: Database, gateway: PaymentGateway) -> list[Callable[..., Any]]:
+def _activities(
+    client: Client, database: Database, gateway: PaymentGateway, own_events: OwnEvents
+) -> list[Callable[..., Any]]:
     stock = StockActivities(database)
     orders = OrderActivities(database)
     payments = PaymentActivities(database, gateway)
     truth = PaymentTruthActivities(database, gateway)
-    records = RecordActivities(database)
+    records = RecordActivities(database, own_events)
     reconcile = ReconcileActivities(database, client)
     ledger = LedgerActivities(database, gateway, client)
     repair = RepairActivities(database, gateway)
@@ -136,7 +141,9 @@ async def main() -> None:
     gateway = StripeGateway(payment_settings)
     try:
         client = await connect(temporal, runtime=_runtime(worker_settings))
-        worker = build_worker(client, Database(engine), gateway, worker_settings)
+        worker = build_worker(
+            client, Database(engine), gateway, worker_settings, own_events=payment_settings.own_events
+        )
         async with Health(worker_settings.host, worker_settings.port, client, Database(engine)), worker:
             log.info("polling %s at %s, queue %s", temporal.namespace, temporal.address, TASK_QUEUE)
             await stop.wait()

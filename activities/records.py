@@ -6,15 +6,20 @@ from temporalio import activity
 
 from checkout.db import checkouts, payment_events
 from checkout.db.session import Database
+from checkout.domain.events import OF_TEST_MODE, OwnEvents
 from checkout.domain.requests import EventAnswer, PaymentEvent, StaffAction, StatusChange
 from checkout.domain.states import TRANSITIONS
 
 
 class RecordActivities:
-    """Small writes that nothing has to undo; each may run twice."""
+    """Small writes that nothing has to undo; each may run twice.
 
-    def __init__(self, database: Database) -> None:
+    ``own_events``: which of the provider's events are ours, and so reach a checkout.
+    """
+
+    def __init__(self, database: Database, own_events: OwnEvents = OF_TEST_MODE) -> None:
         self._database = database
+        self._own_events = own_events
 
     @activity.defn
     async def hear_the_rest(self) -> None:
@@ -52,8 +57,9 @@ class RecordActivities:
     @activity.defn
     async def record_payment_events(self, events: list[PaymentEvent]) -> list[EventAnswer]:
         """Put the events into the inbox, each once; answers of each which checkout it concerns, and whether that knew
-        it before, in their order.
+        it before, in their order. One of another mode or account concerns none, and is kept all the same.
         """
+        are_foreign = [not self._own_events.include(event) for event in events]
         rows = await self._database.all(
             payment_events.RECORD,
             {
@@ -62,6 +68,8 @@ class RecordActivities:
                 "provider_references": [event.provider_reference for event in events],
                 "checkout_ids": [event.checkout_id for event in events],
                 "created_at": [datetime.fromtimestamp(event.created, UTC) for event in events],
+                "are_foreign": are_foreign,
             },
         )
-        return [EventAnswer(row.checkout_id, row.is_known) for row in rows]
+        found = zip(rows, are_foreign, strict=True)
+        return [EventAnswer(row.checkout_id, row.is_known, is_foreign) for row, is_foreign in found]

@@ -121,6 +121,7 @@ EVENT: Final[dict[str, Any]] = {
     "object": "event",
     "type": "payment_intent.succeeded",
     "created": 1763890200,
+    "livemode": False,
     "data": {
         "object": {
             "id": "pi_3SWkQH2eZvKYlo2C",

@@ -1,6 +1,7 @@
 """The provider's events: genuine or not, and what of them concerns us (https://docs.stripe.com/webhooks).
 
-An event is a hint to look again, never a fact, so little is taken from it: its id, its type, whose payment it is.
+An event is a hint to look again, never a fact, so little is taken from it: its id, its type, whose payment it is. Of
+which mode and account it is, is passed on: the worker has the provider's key, and knows which are ours.
 """
 
 import json
@@ -20,6 +21,7 @@ TOLERANCE_SECONDS: Final = 300
 #: Those of payments, and of what gives money back (https://docs.stripe.com/api/events/types).
 _OUR_TYPES = re.compile(r"(payment_intent|refund)\.[a-z_]{1,60}|charge\.(refunded|refund\.updated)")
 _EVENT_ID = re.compile(r"evt_[A-Za-z0-9_]{1,251}")
+_ACCOUNT_ID = re.compile(r"acct_[A-Za-z0-9_]{1,250}")
 _INTENT_ID = re.compile(r"pi_[A-Za-z0-9_]{1,252}")
 
 
@@ -65,15 +67,31 @@ def read_event(raw: bytes) -> PaymentEvent | None:
         }:
             if not _EVENT_ID.fullmatch(name) or not 0 <= created < 2**33:
                 raise Problem(INVALID_EVENT, "Its id or its time is none that an event has.")
-            return _ours(name, kind, created, of)
+            return _ours(name, kind, created, of, _origin(event))
     raise Problem(INVALID_EVENT, "It has no object, id, type, created and data.object, as events have.")
 
 
-def _ours(name: str, kind: str, created: int, of: Mapping[str, Any]) -> PaymentEvent | None:
+def _origin(event: Mapping[str, Any]) -> tuple[bool | None, str | None]:
+    """Its mode and its account, each None if the event has none.
+
+    Raises:
+        Problem: 400; what cannot be read must not be taken for ours.
+    """
+    match event.get("livemode"), event.get("account"):
+        case (bool() | None) as is_live, None:
+            return is_live, None
+        case (bool() | None) as is_live, str(account) if _ACCOUNT_ID.fullmatch(account):
+            return is_live, account
+    raise Problem(INVALID_EVENT, "Its livemode or its account is none that an event has.")
+
+
+def _ours(
+    name: str, kind: str, created: int, of: Mapping[str, Any], origin: tuple[bool | None, str | None]
+) -> PaymentEvent | None:
     reference = of.get("id") if kind.startswith("payment_intent.") else _id(of.get("payment_intent"))
     if not _OUR_TYPES.fullmatch(kind) or not isinstance(reference, str) or not _INTENT_ID.fullmatch(reference):
         return None
-    return PaymentEvent(name, kind, reference, _checkout_id(of.get("metadata")), created)
+    return PaymentEvent(name, kind, reference, _checkout_id(of.get("metadata")), created, *origin)
 
 
 def _id(value: Any) -> Any:

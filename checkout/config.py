@@ -17,13 +17,16 @@ from sqlalchemy.exc import ArgumentError
 from checkout.config_loading import PREFIX, Group, load, load_all, not_set
 from checkout.config_values import (
     ApiKey,
+    account_id,
     base_url,
     host_and_port,
+    is_live,
     page_url,
     parse_api_keys,
     readable_file,
     secret_key,
 )
+from checkout.domain.events import OwnEvents
 from checkout.domain.requests import Patience
 
 __all__ = [
@@ -105,6 +108,10 @@ class PaymentSettings(Group):
             "change it when no payment is open"
         ),
     ] = None
+    stripe_account: Annotated[
+        Annotated[str, AfterValidator(account_id)] | None,
+        Field(description="our own account, acct_...: the one whose events may name an account"),
+    ] = None
 
     @field_validator("payment_return_url")
     @classmethod
@@ -113,6 +120,11 @@ class PaymentSettings(Group):
         if value is None and str(info.data.get("stripe_api_base", "")).startswith("https:"):
             raise not_set("without it Stripe gives no page for 3-D Secure")
         return value
+
+    @property
+    def own_events(self) -> OwnEvents:
+        """Which of the provider's events are ours: those of this key's mode, and of our own account."""
+        return OwnEvents(is_live(self.stripe_api_key), self.stripe_account)
 
 
 class ReconcileSettings(Group):

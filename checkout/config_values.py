@@ -33,6 +33,18 @@ def secret_key(value: SecretStr) -> SecretStr:
     return value
 
 
+def is_live(key: SecretStr) -> bool:
+    """Whether the key moves real money (https://docs.stripe.com/keys)."""
+    return key.get_secret_value().startswith(("sk_live_", "rk_live_"))
+
+
+def account_id(value: str) -> str:
+    """The id of an account of Stripe's."""
+    if not re.fullmatch(r"acct_[A-Za-z0-9]{1,250}", value):
+        raise ValueError("write it as the dashboard shows it, such as acct_1032D82eZvKYlo2C")
+    return value
+
+
 def readable_file(value: Path) -> Path:
     """A file that is there."""
     if not value.is_file():

@@ -18,6 +18,7 @@ _NOBODY_THERE = "ExternalWorkflowExecutionNotFound"
 
 #: What came of an event -> the sentence for an operator who opens the workflow in the UI.
 _SENTENCES = {
+    "foreign": "It is of the provider's other mode, or of another account. It is kept, and nobody was told.",
     "unmatched": "No checkout of this payment is known. The event stays in the inbox until there is one.",
     "known": "The checkout had been paid with this and confirmed before the event came.",
     "applied": "The checkout was told, and looks at its payment.",
@@ -39,8 +40,8 @@ class PaymentEventsWorkflow:
 
     @workflow.run
     async def run(self, events: list[PaymentEvent]) -> dict[str, str]:
-        """Answers by event id what came of each: unmatched, known, applied, or after the end given_back, nothing_held,
-        not_ended.
+        """Answers by event id what came of each: foreign, unmatched, known, applied, or after the end given_back,
+        nothing_held, not_ended.
 
         An event is only a reason to look: whatever it says, and in whatever order events come, the provider is asked.
         """
@@ -58,6 +59,8 @@ class PaymentEventsWorkflow:
         self._tell()
 
     async def _outcome(self, event: PaymentEvent, answer: EventAnswer) -> str:
+        if answer.is_foreign:
+            return "foreign"
         if answer.checkout_id is None:
             return "unmatched"
         if answer.is_known:

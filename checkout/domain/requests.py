@@ -251,7 +251,7 @@ class ResolvePayment:
 class PaymentEvent:
     """A provider's notification, as far as it concerns us. A hint to look again; never a fact by itself.
 
-    ``created`` is Unix time in seconds.
+    ``created`` is Unix time in seconds. ``livemode`` and ``account`` tell whether it is ours; None: the event says not.
     """
 
     event_id: str
@@ -259,11 +259,17 @@ class PaymentEvent:
     provider_reference: str
     checkout_id: str | None
     created: int
+    livemode: bool | None = None
+    account: str | None = None
 
 
 @dataclass(frozen=True)
 class EventAnswer:
-    """The checkout that an event concerns, None while there is none; ``is_known``: it tells nothing that we lacked."""
+    """The checkout that an event concerns, None while there is none; ``is_known``: it tells nothing that we lacked.
+
+    ``is_foreign``: it is of another mode or account, and concerns no checkout, whichever it names.
+    """
 
     checkout_id: str | None = None
     is_known: bool = False
+    is_foreign: bool = False

@@ -92,6 +92,22 @@ async def test_an_event_for_nobody_is_kept(
     assert await inbox(engine) == [("evt_1", "unmatched")]
 
 
+@pytest.mark.parametrize("origin", [{"livemode": True}, {"livemode": False, "account": "acct_1"}], ids=str)
+async def test_an_event_of_another_mode_or_account_is_kept_and_nobody_is_told(
+    storefront: Storefront,
+    gateway: ScriptedGateway,
+    temporal_client: Client,
+    engine: AsyncEngine,
+    origin: dict[str, Any],
+) -> None:
+    sold = (await storefront.buy(wait=20)).json()
+    assert (await deliver(storefront, event(checkout_id=sold["id"], **origin))).json() == {"status": "accepted"}
+    assert await temporal_client.get_workflow_handle("evt_1").result() == {"evt_1": "foreign"}
+    assert (await deliver(storefront, event("evt_2", sold["id"], livemode=False))).json() == {"status": "accepted"}
+    assert await temporal_client.get_workflow_handle("evt_2").result() == {"evt_2": "known"}
+    assert await inbox(engine) == [("evt_1", "foreign"), ("evt_2", "applied")]
+
+
 async def test_events_that_come_together_share_a_workflow(
     storefront: Storefront, gateway: ScriptedGateway, temporal_client: Client, engine: AsyncEngine
 ) -> None:

@@ -70,6 +70,8 @@ async def events_after_the_end(place: Studio) -> None:
     sold = await place.checkout("told_sold")
     await sold.result()
     assert await place.tell("event_known", await place.reference_of(sold), sold.id) == "known"
+    of_live_mode = await place.tell("event_foreign", await place.reference_of(sold), sold.id, livemode=True)
+    assert of_live_mode == "foreign"
     undone = await awaiting(place, "told_undone", AT_THE_BANK)
     await undone.cancel()
     await undone.result()

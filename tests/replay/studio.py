@@ -61,15 +61,15 @@ class Studio:
         unless_changed = {"payment_method": payment_method, "expected_total_minor": None}
         return await start_checkout(self.client, f"chk_{name}", **(unless_changed | changes))
 
-    async def tell(self, name: str, reference: str, checkout_id: str | None = None) -> str:
+    async def tell(self, name: str, reference: str, checkout_id: str | None = None, *, livemode: bool = False) -> str:
         """Have news of an intent passed on, keep that workflow's history, and answer what came of it."""
-        [outcome] = await self.tell_together(name, (reference, checkout_id))
+        [outcome] = await self.tell_together(name, (reference, checkout_id), livemode=livemode)
         return outcome
 
-    async def tell_together(self, name: str, *news: tuple[str, str | None]) -> list[str]:
+    async def tell_together(self, name: str, *news: tuple[str, str | None], livemode: bool = False) -> list[str]:
         """The same for news of several intents, each with the checkout that it names, in one workflow."""
         kind = "payment_intent.succeeded"
-        events = [PaymentEvent(f"evt_{name}_{i}", kind, *each, 1_767_225_600) for i, each in enumerate(news)]
+        events = [PaymentEvent(f"evt_{name}_{i}", kind, *each, 1_767_225_600, livemode) for i, each in enumerate(news)]
         handle = await self.client.start_workflow(
             PaymentEventsWorkflow.run, events, id=f"evt_{name}", task_queue=TASK_QUEUE
         )

@@ -97,6 +97,20 @@ def test_an_event_tells_whose_payment_to_look_at() -> None:
 
 
 @pytest.mark.parametrize(
+    ("said", "understood"),
+    [
+        ({}, (None, None)),
+        ({"livemode": True, "account": None}, (True, None)),
+        ({"livemode": False, "account": "acct_1032D82eZvKYlo2C"}, (False, "acct_1032D82eZvKYlo2C")),
+    ],
+)
+def test_an_event_tells_its_mode_and_its_account(said: Any, understood: tuple[bool | None, str | None]) -> None:
+    found = read_event(event(**said))
+    assert found
+    assert (found.livemode, found.account) == understood
+
+
+@pytest.mark.parametrize(
     ("kind", "of"),
     [
         ("payment_intent.payment_failed", INTENT),
@@ -156,6 +170,11 @@ def test_a_name_that_is_not_ours_is_not_passed_on(metadata: Any) -> None:
         (event(created=10**30), "invalid_event"),
         (event(data={}), "invalid_event"),
         (event(of=[]), "invalid_event"),
+        (event(livemode="false"), "invalid_event"),
+        (event(livemode=1), "invalid_event"),
+        (event(account="chk_1"), "invalid_event"),
+        (event(account=""), "invalid_event"),
+        (event(account=["acct_1"]), "invalid_event"),
     ],
 )
 def test_what_is_no_event_is_told_so(raw: bytes, code: str) -> None:

@@ -4,6 +4,8 @@ import pytest
 
 from checkout.config import ApiSettings, PaymentSettings, TemporalSettings, WorkerSettings, load, load_all
 from checkout.domain.errors import ConfigurationError
+from checkout.domain.events import OwnEvents
+from checkout.domain.requests import PaymentEvent
 
 Set = pytest.MonkeyPatch
 SANDBOX = "http://127.0.0.1:12111"
@@ -66,3 +68,45 @@ def test_half_a_client_certificate_is_refused_by_name(monkeypatch: Set) -> None:
         load(TemporalSettings)
 
     assert [line.split(":")[0] for line in lines(refused)[2:]] == ["CHECKOUT_TEMPORAL_TLS_KEY_FILE is not set"]
+
+
+@pytest.mark.parametrize("account", ["acct_", "cus_1", "acct_1 2", "acct_1,acct_2"])
+def test_what_is_no_account_is_refused_by_name(monkeypatch: Set, account: str) -> None:
+    given(monkeypatch, STRIPE_API_KEY="sk_test_1", STRIPE_API_BASE=SANDBOX, STRIPE_ACCOUNT=account)
+    with pytest.raises(ConfigurationError, match=r"^CHECKOUT_STRIPE_ACCOUNT is malformed"):
+        load(PaymentSettings)
+
+
+@pytest.mark.parametrize(
+    ("key", "is_live"),
+    [("sk_live_1", True), ("rk_live_1", True), ("sk_test_1", False), ("rk_test_1", False), ("sk_my_live_1", False)],
+)
+def test_the_key_tells_the_mode_of_our_events(monkeypatch: Set, key: str, is_live: bool) -> None:
+    given(monkeypatch, STRIPE_API_KEY=key, STRIPE_API_BASE=SANDBOX)
+    assert load(PaymentSettings).own_events == OwnEvents(is_live, None)
+
+    given(monkeypatch, STRIPE_ACCOUNT="acct_1032D82eZvKYlo2C")
+    assert load(PaymentSettings).own_events == OwnEvents(is_live, "acct_1032D82eZvKYlo2C")
+
+
+@pytest.mark.parametrize(
+    ("livemode", "account", "ours"),
+    [
+        (True, None, True),
+        (None, None, True),
+        (False, None, False),
+        (True, "acct_1", True),
+        (True, "acct_2", False),
+        (False, "acct_1", False),
+    ],
+)
+def test_an_event_is_ours_by_mode_and_by_account(livemode: bool | None, account: str | None, ours: bool) -> None:
+    event = PaymentEvent("evt_1", "payment_intent.succeeded", "pi_1", None, 0, livemode, account)
+
+    assert OwnEvents(is_live=True, account="acct_1").include(event) is ours
+
+
+def test_without_an_account_of_our_own_every_event_that_names_one_is_foreign() -> None:
+    event = PaymentEvent("evt_1", "payment_intent.succeeded", "pi_1", None, 0, False, "acct_1")
+
+    assert not OwnEvents().include(event)

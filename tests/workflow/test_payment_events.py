@@ -3,6 +3,7 @@
 import time
 import uuid
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -50,8 +51,10 @@ def news(
     checkout_id: str | None = None,
     event_id: str | None = None,
     type: str = "payment_intent.succeeded",
+    **origin: Any,
 ) -> PaymentEvent:
-    return PaymentEvent(event_id or f"evt_{uuid.uuid4().hex}", type, reference, checkout_id, int(time.time()))
+    event_id = event_id or f"evt_{uuid.uuid4().hex}"
+    return PaymentEvent(event_id, type, reference, checkout_id, int(time.time()), **origin)
 
 
 async def tell_together(shop: Shop, *events: PaymentEvent) -> WorkflowHandle[PaymentEventsWorkflow, dict[str, str]]:
@@ -101,6 +104,35 @@ async def test_an_event_without_our_metadata_finds_its_checkout_by_the_intent(sh
 async def test_an_event_of_nobody_stays_in_the_inbox(shop: Shop) -> None:
     assert await tell(shop, "pi_unknown", "chk_unknown") == "unmatched"
     assert await shop.value("SELECT checkout_id || ' ' || status FROM payment_events") == "chk_unknown unmatched"
+
+
+@pytest.mark.parametrize("origin", [{"livemode": True}, {"account": "acct_1"}], ids=str)
+async def test_a_foreign_event_reaches_no_checkout_whichever_it_names(shop: Shop, origin: dict[str, Any]) -> None:
+    handle = await cancelled(shop)
+    stray = await shop.charge_beside_the_books(handle.id)
+    foreign = news(stray, handle.id, "evt_1", **origin)
+    told = await tell_together(shop, foreign, news("pi_unknown", event_id="evt_2", livemode=False))
+    assert await told.result() == {"evt_1": "foreign", "evt_2": "unmatched"}
+    metadata = await told.query("__temporal_workflow_metadata")
+    assert "of another account. It is kept, and nobody was told." in metadata.current_details
+    assert await shop.held_minor(handle.id) == 2580
+    assert await tell(shop, stray, handle.id) == "given_back"
+
+
+async def test_a_foreign_event_stays_foreign_whatever_is_found_out_later(shop: Shop) -> None:
+    """The checkout that it names hears from the provider, its intent is charged, and the books are compared."""
+    handle = await shop.start("pm_card_authenticationRequired")
+    await shop.wait_for("SELECT status FROM checkouts", lambda status: status == "awaiting_payment")
+    intent = await shop.value("SELECT provider_reference FROM payments")
+    told = await tell_together(shop, news(intent, handle.id, "evt_1", livemode=True))
+    assert await told.result() == {"evt_1": "foreign"}
+    await shop.sandbox.http.post(f"/sandbox/authenticate/{intent}/approve")
+    assert await tell(shop, intent, event_id="evt_2") == "applied"
+    assert (await handle.result()).status == CheckoutStatus.CONFIRMED
+    assert (await shop.reconcile()).found == 0
+    assert await shop.value("SELECT status FROM payment_events WHERE event_id = 'evt_1'") == "foreign"
+    timeline = await handle.query(CheckoutWorkflow.timeline)
+    assert [one.reason for one in timeline if one.kind == "event"] == ["evt_2"]
 
 
 async def test_a_confirmed_sale_keeps_its_money(shop: Shop) -> None:

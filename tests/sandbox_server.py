@@ -19,6 +19,8 @@ from checkout.dev.ports import HOST, claim_free_port
 from checkout.dev.process import Child, Program, listens
 
 API_KEY = "sk_test_sandbox"
+# Without it there is no page to send a customer to, as with Stripe.
+RETURN_URL = "https://shop.example/paid"
 
 Json = dict[str, Any]
 
@@ -83,6 +85,7 @@ class SandboxServer:
             {
                 "stripe_api_key": API_KEY,
                 "stripe_api_base": self.url,
+                "payment_return_url": RETURN_URL,
                 "provider_timeout_seconds": timeout_seconds,
             }
         )

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 
@@ -14,18 +14,18 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from checkout.config import SandboxSettings
-from checkout.sandbox import intents, keys, listing, pages, refunds
+from checkout.sandbox import keys, pages
 from checkout.sandbox.background import Background
 from checkout.sandbox.call import Call
 from checkout.sandbox.cards import Then
-from checkout.sandbox.errors import ApiError, Json, key_in_use
+from checkout.sandbox.errors import ApiError, key_in_use
 from checkout.sandbox.faults import Faults
 from checkout.sandbox.form import parse
 from checkout.sandbox.ledger import Ledger, dump, new_id
+from checkout.sandbox.owner import owner_of
+from checkout.sandbox.routes import API, Endpoint
 from checkout.sandbox.settling import settle
 from checkout.sandbox.wire import drop, key_of, never_answer, require_api_key
-
-Endpoint = Callable[[Call], Json]
 
 _MAX_BODY_BYTES = 65_536
 
@@ -47,8 +47,8 @@ class Provider:
         """Answer one request of Stripe's API, or leave it unanswered; ``name`` is what it is counted as."""
         self.calls[name] += 1
         try:
-            require_api_key(request)
-            answer, then = await (self._write if request.method == "POST" else self._read)(endpoint, request)
+            owner = owner_of(require_api_key(request), other=self.faults.account == "other")
+            answer, then = await (self._write if request.method == "POST" else self._read)(endpoint, request, owner)
         except ApiError as error:
             answer, then = _answer(error.status, dump(error.body), saved=error.saved), Then.ANSWER
         except ClientDisconnect:
@@ -59,36 +59,43 @@ class Provider:
             return await drop(request)
         return answer
 
-    async def _read(self, endpoint: Endpoint, request: Request) -> tuple[Response, Then]:
+    async def _read(self, endpoint: Endpoint, request: Request, owner: str) -> tuple[Response, Then]:
         await self.faults.before_execution()
-        call = self._call(request, request.scope["query_string"])
+        call = self._call(request, request.scope["query_string"], owner)
         with self.ledger.transaction():
             settle(self.ledger, call.now)
             return _answer(200, dump(endpoint(call))), call.then
 
-    async def _write(self, endpoint: Endpoint, request: Request) -> tuple[Response, Then]:
-        key = key_of(request)
-        if key in self._in_flight:
-            raise key_in_use(key)
+    async def _write(self, endpoint: Endpoint, request: Request, owner: str) -> tuple[Response, Then]:
+        key = keys.own(key_of(request), owner)
+        if key and key in self._in_flight:
+            raise key_in_use(keys.as_sent(key))
         if key:
             self._in_flight.add(key)
         try:
             body = await _body(request)
             await self.faults.before_execution()
-            call = self._call(request, body)
+            call = self._call(request, body, owner)
             return self._execute(endpoint, call, request.scope["path"], keys.fingerprint(body))
         finally:
             self._in_flight.discard(key or "")
 
-    def _call(self, request: Request, text: bytes) -> Call:
-        base_url = f"{request.scope['scheme']}://{request.headers.get('host', '')}"
-        name = request.path_params.get("name", "")
-        return Call(self.ledger, parse(text), time.time(), key_of(request), name, base_url)
+    def _call(self, request: Request, text: bytes, owner: str) -> Call:
+        return Call(
+            self.ledger,
+            parse(text),
+            time.time(),
+            key=keys.own(key_of(request), owner),
+            name=request.path_params.get("name", ""),
+            base_url=f"{request.scope['scheme']}://{request.headers.get('host', '')}",
+            owner=owner,
+            faults=self.faults,
+        )
 
     def _execute(self, endpoint: Endpoint, call: Call, path: str, print_: str) -> tuple[Response, Then]:
         with self.ledger.transaction():
             settle(self.ledger, call.now)
-            if call.key and (saved := keys.saved_answer(self.ledger, call.key, path, print_)):
+            if call.key and (saved := keys.saved_answer(self.ledger, call.key, path, print_, call.now)):
                 return _answer(*saved, saved=True, replayed=True), Then.ANSWER
             try:
                 status, body, save = 200, dump(endpoint(call)), True
@@ -97,7 +104,7 @@ class Provider:
                 status, body, save = error.status, dump(error.body), error.saved
             if call.key and save:
                 answer = (None, None) if call.then is Then.HANG else (status, body)
-                keys.save(self.ledger, call.key, path, print_, answer)
+                keys.save(self.ledger, call.key, path, print_, answer, call.now)
         self.background.wake()
         return _answer(status, body, saved=save), call.then
 
@@ -132,8 +139,8 @@ def build(settings: SandboxSettings) -> Starlette:
     Raises:
         sqlite3.Error: the ledger cannot be used.
     """
-    ledger = Ledger(settings.ledger, keeps_events=settings.webhook_url is not None)
-    faults = Faults()
+    ledger = Ledger(settings.ledger, delivers_events=settings.webhook_url is not None)
+    faults = Faults(recovered=ledger.note("recovered") == "yes")
     background = Background(ledger, faults, settings)
 
     @asynccontextmanager
@@ -157,14 +164,4 @@ def _routes(provider: Provider) -> list[Route]:
     def route(method: str, path: str, endpoint: Endpoint) -> Route:
         return Route(path, partial(provider.serve, endpoint, f"{method} {path}"), methods=[method])
 
-    return [
-        route("POST", "/v1/payment_intents", intents.create),
-        route("POST", "/v1/payment_intents/{name}/confirm", intents.confirm),
-        route("POST", "/v1/payment_intents/{name}/cancel", intents.cancel),
-        route("GET", "/v1/payment_intents/{name}", intents.retrieve),
-        route("GET", "/v1/payment_intents", listing.intents),
-        route("POST", "/v1/refunds", refunds.create),
-        route("GET", "/v1/refunds/{name}", refunds.retrieve),
-        route("GET", "/v1/refunds", listing.refunds),
-        *pages.routes(),
-    ]
+    return [*(route(*one) for one in API), *pages.routes()]

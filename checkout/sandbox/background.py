@@ -39,7 +39,7 @@ class Background:
 
     def wake(self) -> None:
         """Something was written, so something may be due earlier than was thought."""
-        if not self._ledger.keeps_events and self._ledger.next_due() is None:
+        if not self._ledger.delivers_events and self._ledger.next_due() is None:
             return
         for sleeper in self._sleepers:
             sleeper.set()

@@ -1,11 +1,14 @@
 """One request to the provider, as the endpoints see it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from checkout.sandbox.cards import Then
-from checkout.sandbox.errors import Json
+from checkout.sandbox.errors import Json, no_such
+from checkout.sandbox.faults import Faults
 from checkout.sandbox.form import Params
-from checkout.sandbox.ledger import Ledger
+from checkout.sandbox.ledger import Ledger, Table
+from checkout.sandbox.outbox import emit
+from checkout.sandbox.owner import OWN_TEST, is_live, other_mode
 
 MAX_AMOUNT = 999_999_999_999
 
@@ -13,7 +16,7 @@ MAX_AMOUNT = 999_999_999_999
 @dataclass
 class Call:
     """``params`` are checked for shape alone; ``name`` is the id in the path; ``now`` is Unix time in seconds;
-    ``base_url`` is how the caller reaches us.
+    ``base_url`` is how the caller reaches us, ``owner`` whose key it showed, ``faults`` what goes wrong now.
 
     An endpoint answers with an object, raises `ApiError`, and may say in ``then`` that the caller is not to see it.
     """
@@ -24,8 +27,28 @@ class Call:
     key: str | None = None
     name: str = ""
     base_url: str = ""
+    owner: str = OWN_TEST
+    faults: Faults = field(default_factory=Faults)
     then: Then = Then.ANSWER
 
     def put(self, kind: str, data: Json) -> None:
         """Tell the world what happened."""
-        self.ledger.emit(kind, data, self.now)
+        emit(self.ledger, kind, data, self.now)
+
+    def need(self, table: Table, what: str, name: str, param: str) -> Json:
+        """The object with this id, if it is the caller's.
+
+        Raises:
+            ApiError: it is not there, for this caller. Of the account's other mode Stripe says more.
+        """
+        found = self.ledger.get(table, name, self.owner)
+        if found is not None:
+            return found
+        there = self.ledger.get(table, name, other_mode(self.owner)) is not None
+        raise no_such(what, name, param, 404, hint=_WRONG_MODE[is_live(self.owner)] if there else "")
+
+
+_WRONG_MODE = {
+    live: f"; a similar object exists in {there} mode, but a {key} mode key was used to make this request."
+    for live, there, key in ((True, "test", "live"), (False, "live", "test"))
+}

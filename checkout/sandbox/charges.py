@@ -8,7 +8,7 @@ from checkout.sandbox.ledger import Ledger
 
 
 def charge_of(ledger: Ledger, intent: Json) -> Json:
-    """The latest charge of an intent, with what has been refunded of it by now."""
+    """The latest charge of an intent, with what has been refunded and disputed of it by now."""
     refunded = ledger.refunded(intent["id"])
     taken = intent["status"] == "succeeded"
     return {
@@ -20,12 +20,20 @@ def charge_of(ledger: Ledger, intent: Json) -> Json:
         "captured": taken,
         "created": intent["created"],
         "currency": intent["currency"],
+        "disputed": bool(chargebacks(ledger, intent)),
+        "livemode": intent["livemode"],
         "metadata": intent["metadata"],
         "paid": taken,
         "payment_intent": intent["id"],
         "refunded": taken and refunded >= intent["amount_received"],
         "status": "succeeded" if taken else "failed",
     }
+
+
+def chargebacks(ledger: Ledger, intent: Json) -> list[Json]:
+    """The disputes of an intent in which money was withdrawn; an inquiry is none."""
+    disputes = ledger.made_of("disputes", intent["id"])
+    return [one for one in disputes if not one["status"].startswith("warning_")]
 
 
 def expanded(call: Call, intent: Json, path: str = "latest_charge") -> Json:

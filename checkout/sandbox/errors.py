@@ -27,12 +27,12 @@ def missing(param: str) -> ApiError:
     return ApiError(400, f"Missing required param: {param}.", code="parameter_missing", param=param)
 
 
-def no_such(what: str, name: str, param: str, status: int = 400) -> ApiError:
-    """An object that is not there; 404 when the path names it, 400 when a parameter does.
+def no_such(what: str, name: str, param: str, status: int = 400, *, hint: str = "") -> ApiError:
+    """An object that is not there: 404 for the one that is asked for, 400 for one that is only named beside it.
 
     It takes an endpoint that has begun to look, so this answer is saved, unlike one to a malformed parameter.
     """
-    return ApiError(status, f"No such {what}: '{name}'", code="resource_missing", param=param, saved=True)
+    return ApiError(status, f"No such {what}: '{name}'{hint}", code="resource_missing", param=param, saved=True)
 
 
 def crash(*, saved: bool) -> ApiError:

@@ -8,6 +8,7 @@ from typing import Any
 from checkout.sandbox.errors import crash, unavailable
 
 WEBHOOK_MODES = ("normal", "off", "duplicate", "shuffle")
+ACCOUNTS = ("normal", "cannot_charge", "other")
 _MAX_LATENCY_MS = 600_000
 
 
@@ -17,7 +18,9 @@ class Faults:
 
     ``error_rate`` answers 500 before anything is executed, ``lost_response_rate`` executes and then closes the
     connection; both are probabilities. ``outage`` is 503 for everything. ``webhooks`` off holds events back,
-    duplicate delivers each of them twice, shuffle delivers them late and in any order.
+    duplicate delivers each of them twice, shuffle delivers them late and in any order. ``account`` cannot_charge
+    refuses every confirmation, other takes every key for one of another account. ``recovered`` tells whether the
+    payment methods that fail until recovery have recovered; unlike the rest it is kept in the ledger.
     """
 
     error_rate: float = 0.0
@@ -25,6 +28,8 @@ class Faults:
     latency_ms: int = 0
     outage: bool = False
     webhooks: str = "normal"
+    account: str = "normal"
+    recovered: bool = False
 
     def set(self, changes: object) -> None:
         """Change some of it, or nothing if any of the changes is wrong.
@@ -71,9 +76,10 @@ def _check(name: str, value: object) -> None:
     elif name == "latency_ms":
         good = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MAX_LATENCY_MS
         rule = f"whole milliseconds from 0 to {_MAX_LATENCY_MS}"
-    elif name == "outage":
+    elif name in ("outage", "recovered"):
         good, rule = isinstance(value, bool), "true or false"
     else:
-        good, rule = value in WEBHOOK_MODES, f"one of {', '.join(WEBHOOK_MODES)}"
+        choices = ACCOUNTS if name == "account" else WEBHOOK_MODES
+        good, rule = value in choices, f"one of {', '.join(choices)}"
     if not good:
         raise ValueError(f"{name}: must be {rule}")

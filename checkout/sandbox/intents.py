@@ -1,16 +1,15 @@
 """PaymentIntents (https://docs.stripe.com/api/payment_intents): create, confirm, retrieve, cancel."""
 
-from dataclasses import replace
-
 from checkout.domain.money import CURRENCIES
 from checkout.sandbox import keys
 from checkout.sandbox.call import MAX_AMOUNT, Call
-from checkout.sandbox.cards import CARDS, Card, Then
+from checkout.sandbox.cards import Then
 from checkout.sandbox.charges import expanded
-from checkout.sandbox.errors import ApiError, Json, crash, missing, no_such, unavailable, unexpected_state
+from checkout.sandbox.confirming import attempt, card_of, fail_before
+from checkout.sandbox.errors import ApiError, Json, missing, unexpected_state
 from checkout.sandbox.form import boolean, integer, metadata, only, required, string
-from checkout.sandbox.ledger import Pending, dump, new_id
-from checkout.sandbox.settling import decline, require_action, succeed
+from checkout.sandbox.ledger import dump, new_id
+from checkout.sandbox.owner import is_live
 
 _CREATE = frozenset(
     "amount currency confirm payment_method payment_method_types metadata description return_url expand".split()
@@ -23,45 +22,45 @@ _STEPS = {**dict.fromkeys(("isk", "ugx"), 100), **dict.fromkeys(("bhd", "jod", "
 
 
 def create(call: Call) -> Json:
-    """POST /v1/payment_intents, confirming at once if asked to."""
+    """POST /v1/payment_intents, confirming at once if asked to.
+
+    The intent is made before it is confirmed, so it stays where its payment method is refused or declined.
+    """
     only(call.params, _CREATE)
     method = string(call.params, "payment_method")
-    intent = _new_intent(call, method)
-    card = _card(method) if method else None
-    if not boolean(call.params, "confirm"):
-        call.ledger.add_intent(intent, 0)
+    confirms = boolean(call.params, "confirm")
+    intent = _new_intent(call, None if confirms else method)
+    card = card_of(method) if method else None
+    if not confirms:
+        call.ledger.add_intent(intent, 0, call.owner)
         return intent
-    if card is None:
+    if method is None or card is None:
         raise missing("payment_method")
-    _refuse(call, method, card)
+    fail_before(call, method, card, intent)
     # A request that hangs has not come to the point where the intent can be seen by others; half-way it has.
     hidden = card.settles_after_seconds / 2 if card.then is Then.HANG else 0
-    call.ledger.add_intent(intent, call.now + hidden)
-    return _charge(call, intent, card)
+    call.ledger.add_intent(intent, call.now + hidden, call.owner)
+    return attempt(call, intent, method, card)
 
 
 def confirm(call: Call) -> Json:
     """POST /v1/payment_intents/{id}/confirm."""
     only(call.params, _CONFIRM)
-    intent = retrieve(replace(call, params={}))
+    intent = _named(call)
     method = string(call.params, "payment_method") or intent["payment_method"]
     if method is None:
         raise missing("payment_method")
-    card = _card(method)
+    card = card_of(method)
     if intent["status"] not in ("requires_payment_method", "requires_confirmation"):
         raise unexpected_state("confirm", intent)
-    _refuse(call, method, card)
-    intent.update(payment_method=method, last_payment_error=None)
-    return _charge(call, intent, card)
+    fail_before(call, method, card, intent)
+    return attempt(call, intent, method, card)
 
 
 def retrieve(call: Call) -> Json:
     """GET /v1/payment_intents/{id}."""
     only(call.params, frozenset({"expand"}))
-    intent = call.ledger.get("intents", call.name)
-    if intent is None:
-        raise no_such("payment_intent", call.name, "intent", 404)
-    return expanded(call, intent)
+    return expanded(call, _named(call))
 
 
 def cancel(call: Call) -> Json:
@@ -72,8 +71,16 @@ def cancel(call: Call) -> Json:
         raise ApiError(
             400, f"Invalid cancellation_reason: must be one of {', '.join(_REASONS)}", param="cancellation_reason"
         )
-    intent = retrieve(replace(call, params={}))
-    pending = call.ledger.pending(call.name)
+    return call_off(call, _named(call), reason)
+
+
+def call_off(call: Call, intent: Json, reason: str | None) -> Json:
+    """Cancel an intent, by whomever.
+
+    Raises:
+        ApiError: its status does not allow it.
+    """
+    pending = call.ledger.pending(intent["id"])
     if intent["status"] in ("succeeded", "canceled") or (pending and not pending.stoppable):
         raise unexpected_state("cancel", intent)
     intent.update(status="canceled", canceled_at=int(call.now), cancellation_reason=reason, next_action=None)
@@ -83,6 +90,10 @@ def cancel(call: Call) -> Json:
         keys.finish(call.ledger, pending.waiting_key, refused.status, dump(refused.body))
     call.put("payment_intent.canceled", intent)
     return intent
+
+
+def _named(call: Call) -> Json:
+    return call.need("intents", "payment_intent", call.name, "intent")
 
 
 def _new_intent(call: Call, method: str | None) -> Json:
@@ -103,7 +114,7 @@ def _new_intent(call: Call, method: str | None) -> Json:
         "description": string(call.params, "description"),
         "last_payment_error": None,
         "latest_charge": None,
-        "livemode": False,
+        "livemode": is_live(call.owner),
         "metadata": metadata(call.params),
         "next_action": None,
         "payment_method": method,
@@ -127,46 +138,3 @@ def _money(call: Call) -> tuple[int, str]:
         step = _STEPS[currency]
         raise ApiError(400, f"Amounts in {currency} must be a multiple of {step}.", param="amount")
     return amount, currency
-
-
-def _card(method: str) -> Card:
-    if method not in CARDS:
-        raise no_such("PaymentMethod", method, "payment_method")
-    return CARDS[method]
-
-
-def _refuse(call: Call, method: str | None, card: Card) -> None:
-    if card.refusal_status and keys.refuse_once_more(call.ledger, call.key or f"{method} {call.name}", card.refusals):
-        raise unavailable() if card.refusal_status == 503 else crash(saved=False)
-
-
-def _charge(call: Call, intent: Json, card: Card) -> Json:
-    call.then = card.then
-    if card.status == "processing":
-        intent["status"] = "processing"
-        waiting_key = call.key if card.then is Then.HANG else None
-        due = call.now + card.settles_after_seconds
-        call.ledger.save_intent(intent, Pending(intent, due, card.stoppable, waiting_key))
-        call.put("payment_intent.processing", intent)
-    elif card.decline_code:
-        decline(call.ledger, intent, "card_declined", card.decline_code, card.message, call.now)
-        raise ApiError(402, card.message, saved=True, kind="card_error", **_decline_fields(intent))
-    elif card.status == "requires_action":
-        page = f"{call.base_url}/sandbox/authenticate/{intent['id']}"
-        require_action(call.ledger, intent, page, string(call.params, "return_url"), call.now)
-    else:
-        intent["amount"] += card.extra_amount
-        succeed(call.ledger, intent, call.now)
-    if card.then is Then.FAIL:
-        raise crash(saved=True)
-    return intent
-
-
-def _decline_fields(intent: Json) -> Json:
-    error = intent["last_payment_error"]
-    return {
-        "code": error["code"],
-        "decline_code": error["decline_code"],
-        "charge": intent["latest_charge"],
-        "payment_intent": intent,
-    }

@@ -1,4 +1,4 @@
-"""The provider's books: one SQLite file that holds intents, refunds, saved answers and undelivered events.
+"""The provider's books: one SQLite file that holds intents, refunds, disputes, saved answers and events.
 
 An effect and the answer saved for its idempotency key are written in one transaction. In WAL mode with
 ``synchronous=NORMAL`` a commit survives the death of the process (https://www.sqlite.org/pragma.html#pragma_synchronous),
@@ -15,28 +15,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from checkout.sandbox.errors import Json
+from checkout.sandbox.schema import prepare
 
-Table = Literal["intents", "refunds"]
-
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS intents (
-    seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, created INTEGER NOT NULL, body TEXT NOT NULL,
-    visible_from REAL NOT NULL DEFAULT 0, due REAL, stoppable INTEGER NOT NULL DEFAULT 0, waiting_key TEXT);
-CREATE INDEX IF NOT EXISTS intents_created ON intents (created);
-CREATE INDEX IF NOT EXISTS intents_due ON intents (due) WHERE due IS NOT NULL;
-CREATE TABLE IF NOT EXISTS refunds (
-    seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, created INTEGER NOT NULL, body TEXT NOT NULL,
-    visible_from REAL NOT NULL DEFAULT 0, payment_intent TEXT NOT NULL);
-CREATE INDEX IF NOT EXISTS refunds_intent ON refunds (payment_intent);
-CREATE TABLE IF NOT EXISTS keys (
-    key TEXT PRIMARY KEY, endpoint TEXT NOT NULL, fingerprint TEXT NOT NULL, status INTEGER, body TEXT) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS refusals (
-    key TEXT PRIMARY KEY, count INTEGER NOT NULL, recovered INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS events (
-    seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, body TEXT NOT NULL, tries INTEGER NOT NULL DEFAULT 0,
-    next_try REAL NOT NULL, delivered REAL);
-CREATE INDEX IF NOT EXISTS events_waiting ON events (next_try) WHERE delivered IS NULL;
-"""
+Table = Literal["intents", "refunds", "disputes", "warnings", "events"]
+#: What is made of an intent, and belongs to whom the intent belongs to.
+Made = Literal["refunds", "disputes", "warnings"]
 
 
 @dataclass
@@ -62,18 +45,20 @@ def new_id(prefix: str) -> str:
 class Ledger:
     """The open file. One process has it at a time; a second one is refused.
 
+    ``delivers_events`` says whether there is an address that events go to; they are kept in any case.
+
     Raises:
         sqlite3.Error: the file cannot be opened, is in use, or is no ledger.
     """
 
-    def __init__(self, path: Path, *, keeps_events: bool = False) -> None:
+    def __init__(self, path: Path, *, delivers_events: bool = False) -> None:
         self.db = sqlite3.connect(path, isolation_level=None, timeout=1)
-        self.keeps_events = keeps_events
+        self.delivers_events = delivers_events
         # Two providers on one ledger would each believe in their own keys in flight.
         self.db.execute("PRAGMA locking_mode=EXCLUSIVE")
         self.db.execute("PRAGMA journal_mode=WAL")
         self.db.execute("PRAGMA synchronous=NORMAL")
-        self.db.executescript(_SCHEMA)
+        prepare(self.db)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -90,16 +75,33 @@ class Ledger:
             raise
         self.db.execute("COMMIT")
 
-    def get(self, table: Table, name: str) -> Json | None:
-        """One intent or refund by its id."""
-        row = self.db.execute(f"SELECT body FROM {table} WHERE id = ?", (name,)).fetchone()  # noqa: S608 - a Literal
+    def note(self, name: str) -> str | None:
+        """What the file says of itself under this name."""
+        row = self.db.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
+        return row[0] if row else None
+
+    def set_note(self, name: str, value: str) -> None:
+        """Have the file say so of itself."""
+        self.db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
+
+    def get(self, table: Table, name: str, owner: str | None = None) -> Json | None:
+        """One object by its id, of this owner or of whomever."""
+        row = self.db.execute(
+            f"SELECT body FROM {table} WHERE id = ? AND owner = coalesce(?, owner)",  # noqa: S608 - a Literal
+            (name, owner),
+        ).fetchone()
         return json.loads(row[0]) if row else None
 
-    def add_intent(self, intent: Json, visible_from: float) -> None:
+    def owner_of(self, intent_id: str) -> str:
+        """Whose the intent is."""
+        owner: str = self.db.execute("SELECT owner FROM intents WHERE id = ?", (intent_id,)).fetchone()[0]
+        return owner
+
+    def add_intent(self, intent: Json, visible_from: float, owner: str) -> None:
         """Write a new intent; until ``visible_from`` no list shows it."""
         self.db.execute(
-            "INSERT INTO intents (id, created, body, visible_from) VALUES (?, ?, ?, ?)",
-            (intent["id"], intent["created"], dump(intent), visible_from),
+            "INSERT INTO intents (id, created, body, visible_from, owner) VALUES (?, ?, ?, ?, ?)",
+            (intent["id"], intent["created"], dump(intent), visible_from, owner),
         )
 
     def save_intent(self, intent: Json, pending: Pending | None = None) -> None:
@@ -110,17 +112,39 @@ class Ledger:
             (dump(intent), *wait, intent["id"]),
         )
 
-    def add_refund(self, refund: Json) -> None:
-        """Write a new refund."""
+    def add(self, table: Made, made: Json) -> None:
+        """Write what was made of an intent."""
         self.db.execute(
-            "INSERT INTO refunds (id, created, payment_intent, body) VALUES (?, ?, ?, ?)",
-            (refund["id"], refund["created"], refund["payment_intent"], dump(refund)),
+            f"INSERT INTO {table} (id, created, payment_intent, body, owner) VALUES (?, ?, ?, ?, ?)",  # noqa: S608
+            (
+                made["id"],
+                made["created"],
+                made["payment_intent"],
+                dump(made),
+                self.owner_of(made["payment_intent"]),
+            ),
         )
 
+    def save(self, table: Made, made: Json) -> None:
+        """Write the new state of what was made of an intent."""
+        self.db.execute(f"UPDATE {table} SET body = ? WHERE id = ?", (dump(made), made["id"]))  # noqa: S608
+
+    def made_of(self, table: Made, intent_id: str) -> list[Json]:
+        """What was made of an intent so far, oldest first."""
+        rows = self.db.execute(
+            f"SELECT body FROM {table} WHERE payment_intent = ? ORDER BY seq",  # noqa: S608 - a Literal
+            (intent_id,),
+        )
+        return [json.loads(body) for (body,) in rows]
+
     def refunded(self, intent_id: str) -> int:
-        """The sum of an intent's refunds, in Stripe's units."""
-        rows = self.db.execute("SELECT body FROM refunds WHERE payment_intent = ?", (intent_id,))
-        return sum(json.loads(body)["amount"] for (body,) in rows)
+        """The sum of an intent's refunds, in Stripe's units: those that are under way as well, and none that failed."""
+        refunds = self.made_of("refunds", intent_id)
+        return sum(one["amount"] for one in refunds if one["status"] not in ("failed", "canceled"))
+
+    def turn_refund(self, refund_id: str, due: float | None, becomes: str | None) -> None:
+        """Have a refund's status change by itself at ``due``, or not at all."""
+        self.db.execute("UPDATE refunds SET due = ?, becomes = ? WHERE id = ?", (due, becomes, refund_id))
 
     def pending(self, intent_id: str) -> Pending | None:
         """What an intent waits for, if anything."""
@@ -130,9 +154,17 @@ class Ledger:
         """The intents whose time has come."""
         return list(self._pending("due <= ?", now))
 
+    def due_refunds(self, now: float) -> list[tuple[Json, str]]:
+        """The refunds whose time has come, and what each becomes."""
+        rows = self.db.execute("SELECT body, becomes FROM refunds WHERE due IS NOT NULL AND due <= ?", (now,))
+        return [(json.loads(body), becomes) for body, becomes in rows]
+
     def next_due(self) -> float | None:
-        """When the next intent settles, in Unix seconds."""
-        when: float | None = self.db.execute("SELECT min(due) FROM intents WHERE due IS NOT NULL").fetchone()[0]
+        """When the next intent or refund changes by itself, in Unix seconds."""
+        when: float | None = self.db.execute(
+            "SELECT min(due) FROM (SELECT min(due) AS due FROM intents WHERE due IS NOT NULL "
+            "UNION ALL SELECT min(due) FROM refunds WHERE due IS NOT NULL)"
+        ).fetchone()[0]
         return when
 
     def _pending(self, condition: str, value: object) -> Iterator[Pending]:
@@ -145,27 +177,6 @@ class Ledger:
 
     def all_bodies(self, table: Table, now: float) -> list[str]:
         """Every object as JSON text, oldest first."""
-        rows = self.db.execute(f"SELECT body FROM {table} WHERE visible_from <= ? ORDER BY seq", (now,))  # noqa: S608
+        seen = "visible_from <= ?" if table == "intents" else "? IS NOT NULL"
+        rows = self.db.execute(f"SELECT body FROM {table} WHERE {seen} ORDER BY seq", (now,))  # noqa: S608
         return [body for (body,) in rows]
-
-    def undelivered(self) -> int:
-        """How many events nobody has taken yet."""
-        count: int = self.db.execute("SELECT count(*) FROM events WHERE delivered IS NULL").fetchone()[0]
-        return count
-
-    def emit(self, kind: str, data: Json, now: float) -> None:
-        """Put an event into the outbox, in the transaction of what it tells."""
-        if not self.keeps_events:
-            return
-        event = {
-            "id": new_id("evt"),
-            "object": "event",
-            "api_version": "2026-10-28.endive",
-            "created": int(now),
-            "data": {"object": data},
-            "livemode": False,
-            "pending_webhooks": 1,
-            "request": {"id": None, "idempotency_key": None},
-            "type": kind,
-        }
-        self.db.execute("INSERT INTO events (id, body, next_try) VALUES (?, ?, ?)", (event["id"], dump(event), now))

@@ -6,11 +6,12 @@ from typing import Any
 from checkout.sandbox.call import Call
 from checkout.sandbox.charges import expanded
 from checkout.sandbox.errors import ApiError, Json, no_such
-from checkout.sandbox.form import integer, only, string
+from checkout.sandbox.form import boolean, integer, only, string
 from checkout.sandbox.ledger import Table
 
 _COMPARE = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 _COMMON = frozenset("limit starting_after ending_before created expand".split())
+_OF_CHARGE = _COMMON | {"payment_intent", "charge"}
 
 
 def intents(call: Call) -> Json:
@@ -21,9 +22,33 @@ def intents(call: Call) -> Json:
 
 
 def refunds(call: Call) -> Json:
-    """GET /v1/refunds, of one intent if ``payment_intent`` names it."""
-    only(call.params, _COMMON | {"payment_intent"})
+    """GET /v1/refunds, of one intent or charge if it is named."""
+    only(call.params, _OF_CHARGE)
     return _page(call, "refunds", "/v1/refunds")
+
+
+def disputes(call: Call) -> Json:
+    """GET /v1/disputes, of one intent or charge if it is named."""
+    only(call.params, _OF_CHARGE)
+    return _page(call, "disputes", "/v1/disputes")
+
+
+def warnings(call: Call) -> Json:
+    """GET /v1/radar/early_fraud_warnings, of one intent or charge if it is named."""
+    only(call.params, _OF_CHARGE)
+    return _page(call, "warnings", "/v1/radar/early_fraud_warnings")
+
+
+def events(call: Call) -> Json:
+    """GET /v1/events (https://docs.stripe.com/api/events/list), of some types if they are named."""
+    only(call.params, _COMMON | {"type", "types", "delivery_success"})
+    return _page(call, "events", "/v1/events")
+
+
+def event(call: Call) -> Json:
+    """GET /v1/events/{id}."""
+    only(call.params, frozenset({"expand"}))
+    return call.need("events", "event", call.name, "id")
 
 
 def _page(call: Call, table: Table, url: str) -> Json:
@@ -31,7 +56,7 @@ def _page(call: Call, table: Table, url: str) -> Json:
     limit = 10 if limit is None else limit
     if not 1 <= limit <= 100:
         raise ApiError(400, "Invalid integer: limit must be between 1 and 100.", param="limit")
-    where, values = _conditions(call)
+    where, values = _conditions(call, table)
     backwards = _cursor(call, table, where, values)
     order = "ASC" if backwards else "DESC"
     rows = call.ledger.db.execute(
@@ -42,9 +67,12 @@ def _page(call: Call, table: Table, url: str) -> Json:
     return {"object": "list", "data": page[:: -1 if backwards else 1], "has_more": len(rows) > limit, "url": url}
 
 
-def _conditions(call: Call) -> tuple[list[str], list[Any]]:
-    where: list[str] = ["visible_from <= ?"]
-    values: list[Any] = [call.now]
+def _conditions(call: Call, table: Table) -> tuple[list[str], list[Any]]:
+    where: list[str] = ["owner = ?"]
+    values: list[Any] = [call.owner]
+    if table == "intents":
+        where.append("visible_from <= ?")
+        values.append(call.now)
     created = call.params.get("created", {})
     for name, value in created.items() if isinstance(created, dict) else (("", created),):
         if name not in _COMPARE and name:
@@ -55,7 +83,28 @@ def _conditions(call: Call) -> tuple[list[str], list[Any]]:
     if intent := string(call.params, "payment_intent"):
         where.append("payment_intent = ?")
         values.append(intent)
+    if charge := string(call.params, "charge"):
+        where.append("json_extract(body, '$.charge') = ?")
+        values.append(charge)
+    _add_types(call, where, values)
     return where, values
+
+
+def _add_types(call: Call, where: list[str], values: list[Any]) -> None:
+    """The filters of events: one type, perhaps with ``*`` in it, or up to twenty; and whether they were taken."""
+    one, several = string(call.params, "type"), call.params.get("types", {})
+    if not isinstance(several, dict) or len(several) > 20 or any(not isinstance(it, str) for it in several.values()):
+        raise ApiError(400, "types takes up to 20 names of events.", param="types")
+    if one and several:
+        raise ApiError(400, "You may only specify one of these parameters: type, types.")
+    if one:
+        where.append("type GLOB ?")
+        values.append("".join(f"[{sign}]" if sign in "[?" else sign for sign in one))
+    if several:
+        where.append(f"type IN ({', '.join('?' * len(several))})")
+        values.extend(several.values())
+    if "delivery_success" in call.params:
+        where.append(f"delivered IS {'NOT ' if boolean(call.params, 'delivery_success') else ''}NULL")
 
 
 def _cursor(call: Call, table: Table, where: list[str], values: list[Any]) -> bool:
@@ -64,7 +113,10 @@ def _cursor(call: Call, table: Table, where: list[str], values: list[Any]) -> bo
         raise ApiError(400, "You may only specify one of these parameters: starting_after, ending_before.")
     if not (name := after or before):
         return False
-    row = call.ledger.db.execute(f"SELECT seq FROM {table} WHERE id = ?", (name,)).fetchone()  # noqa: S608 - a Literal
+    row = call.ledger.db.execute(
+        f"SELECT seq FROM {table} WHERE id = ? AND owner = ?",  # noqa: S608 - a Literal
+        (name, call.owner),
+    ).fetchone()
     if row is None:
         raise no_such(table.rstrip("s"), name, "starting_after" if after else "ending_before")
     where.append(f"seq {'<' if after else '>'} ?")

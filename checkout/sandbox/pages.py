@@ -8,11 +8,13 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from checkout.sandbox import keys
 from checkout.sandbox.errors import Json
 from checkout.sandbox.faults import Faults
-from checkout.sandbox.ledger import Ledger
-from checkout.sandbox.settling import decline, settle, succeed
+from checkout.sandbox.ledger import Ledger, Table
+from checkout.sandbox.outbox import undelivered
+from checkout.sandbox.settling import fail_authentication, settle, succeed
+
+_SHOWN: tuple[Table, ...] = ("intents", "refunds", "disputes")
 
 _PAGE = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
@@ -58,36 +60,41 @@ async def show_faults(request: Request) -> Response:
 async def set_faults(request: Request) -> Response:
     """POST /sandbox/faults: change what is named, leave the rest."""
     try:
-        request.app.state.faults.set(json.loads(await request.body()))
+        changes = json.loads(await request.body())
+        request.app.state.faults.set(changes)
     except ValueError as error:
         return JSONResponse({"error": {"type": "invalid_request_error", "message": str(error)}}, 400)
+    if "recovered" in changes:
+        _remember_recovery(request)
     request.app.state.background.wake()
     return await show_faults(request)
 
 
 async def recover(request: Request) -> Response:
-    """POST /sandbox/recover: every fault ends, and what was unavailable so far is served."""
-    with request.app.state.ledger.transaction():
-        keys.recover(request.app.state.ledger)
-    request.app.state.faults.set(Faults().as_dict())
+    """POST /sandbox/recover: every fault ends, and what fails until recovery is served, under old keys and new."""
+    request.app.state.faults.set(Faults(recovered=True).as_dict())
+    _remember_recovery(request)
     request.app.state.background.wake()
     return await show_faults(request)
 
 
+def _remember_recovery(request: Request) -> None:
+    request.app.state.ledger.set_note("recovered", "yes" if request.app.state.faults.recovered else "no")
+
+
 async def show_ledger(request: Request) -> Response:
-    """GET /sandbox/ledger: every intent and refund, oldest first, as one moment saw them."""
+    """GET /sandbox/ledger: every intent, refund and dispute of whomever, oldest first, as one moment saw them."""
     ledger, now = request.app.state.ledger, time.time()
     with ledger.transaction():
         settle(ledger, now)
-        tables = {name: ",".join(ledger.all_bodies(name, now)) for name in ("intents", "refunds")}
-    body = f'{{"intents":[{tables["intents"]}],"refunds":[{tables["refunds"]}]}}'
-    return Response(body, media_type="application/json")
+        tables = ",".join(f'"{name}":[{",".join(ledger.all_bodies(name, now))}]' for name in _SHOWN)
+    return Response(f"{{{tables}}}", media_type="application/json")
 
 
 async def show_traffic(request: Request) -> Response:
     """GET /sandbox/traffic: how often each call was made since the start, and how many events wait to be taken."""
     return JSONResponse(
-        {"calls": request.app.state.calls, "events_waiting": request.app.state.ledger.undelivered()},
+        {"calls": request.app.state.calls, "events_waiting": undelivered(request.app.state.ledger)},
     )
 
 
@@ -113,7 +120,7 @@ async def authenticate(request: Request) -> Response:
             return _page("<p>The bank knows nothing of this payment.</p>", 404)
         if intent["status"] != "requires_action":
             return _page(_nothing_to_do(intent), 409)
-        return_url = intent["next_action"]["redirect_to_url"]["return_url"]
+        return_url = intent["next_action"].get("redirect_to_url", {}).get("return_url")
         _decide(ledger, intent, approved=outcome == "approve")
     request.app.state.background.wake()
     if return_url and return_url.startswith(("http://", "https://")):
@@ -122,12 +129,7 @@ async def authenticate(request: Request) -> Response:
 
 
 def _decide(ledger: Ledger, intent: Json, *, approved: bool) -> None:
-    if approved:
-        succeed(ledger, intent, time.time())
-        return
-    code = "payment_intent_authentication_failure"
-    message = "The provided payment method has failed authentication."
-    decline(ledger, intent, code, None, message, time.time())
+    (succeed if approved else fail_authentication)(ledger, intent, time.time())
 
 
 def _nothing_to_do(intent: Json) -> str:

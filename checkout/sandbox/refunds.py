@@ -1,13 +1,16 @@
 """Refunds (https://docs.stripe.com/api/refunds): create and retrieve."""
 
 from checkout.sandbox.call import Call
-from checkout.sandbox.charges import charge_of
-from checkout.sandbox.errors import ApiError, Json, no_such
+from checkout.sandbox.cards import Refunds
+from checkout.sandbox.charges import charge_of, chargebacks
+from checkout.sandbox.confirming import card_of
+from checkout.sandbox.errors import ApiError, Json
 from checkout.sandbox.form import integer, metadata, only, required, string
 from checkout.sandbox.ledger import new_id
 
 _CREATE = frozenset("payment_intent amount reason metadata expand".split())
 _REASONS = ("duplicate", "fraudulent", "requested_by_customer")
+_TURNS_AFTER_SECONDS = 2
 
 
 def create(call: Call) -> Json:
@@ -21,22 +24,35 @@ def create(call: Call) -> Json:
     pairs = metadata(call.params)
     if asked is not None and asked < 1:
         raise ApiError(400, "Invalid positive integer", code="parameter_invalid_integer", param="amount")
-    intent = call.ledger.get("intents", name)
-    if intent is None:
-        raise no_such("payment_intent", name, "payment_intent")
-    refund = _new_refund(call, intent, _amount(call, intent, asked), reason, pairs)
-    call.ledger.add_refund(refund)
-    call.put("refund.updated", refund)
-    call.put("charge.refunded", charge_of(call.ledger, intent))
-    return refund
+    return give_back(call, call.need("intents", "payment_intent", name, "intent"), asked, reason, pairs)
 
 
 def retrieve(call: Call) -> Json:
     """GET /v1/refunds/{id}."""
     only(call.params, frozenset({"expand"}))
-    refund = call.ledger.get("refunds", call.name)
-    if refund is None:
-        raise no_such("refund", call.name, "id", 404)
+    return call.need("refunds", "refund", call.name, "id")
+
+
+def give_back(call: Call, intent: Json, asked: int | None, reason: str | None, pairs: Json) -> Json:
+    """Refund so much of an intent, or all that is left of it, by whomever.
+
+    Raises:
+        ApiError: it was not taken, is disputed, or more than is left; or the balance does not cover it.
+    """
+    amount = _amount(call, intent, asked)
+    ways = card_of(intent["payment_method"]).refunds
+    if ways is Refunds.REFUSED and not call.faults.recovered:
+        message = "Insufficient funds in your Stripe balance to refund this amount."
+        raise ApiError(400, message, code="balance_insufficient", saved=True)
+    status, becomes = _course(call, intent, ways)
+    refund = _new_refund(call, intent, amount, reason, pairs) | {"status": status}
+    if status == "pending":
+        refund["pending_reason"] = "processing"
+    call.ledger.add("refunds", refund)
+    if becomes:
+        call.ledger.turn_refund(refund["id"], call.now + _TURNS_AFTER_SECONDS, becomes)
+    call.put("refund.created", refund)
+    call.put("charge.refunded", charge_of(call.ledger, intent))
     return refund
 
 
@@ -45,14 +61,27 @@ def _amount(call: Call, intent: Json, asked: int | None) -> int:
         raise ApiError(
             400, f"This PaymentIntent ({intent['id']}) does not have a successful charge to refund.", saved=True
         )
+    charge = intent["latest_charge"]
+    if any(dispute["status"] != "won" for dispute in chargebacks(call.ledger, intent)):
+        message = f"Charge {charge} has been charged back; cannot issue a refund."
+        raise ApiError(400, message, code="charge_disputed", saved=True)
     left: int = intent["amount_received"] - call.ledger.refunded(intent["id"])
     if left == 0:
-        message = f"Charge {intent['latest_charge']} has already been refunded."
+        message = f"Charge {charge} has already been refunded."
         raise ApiError(400, message, code="charge_already_refunded", saved=True)
     if asked is not None and asked > left:
         message = f"Refund amount ({asked}) is greater than unrefunded amount on charge ({left})"
         raise ApiError(400, message, param="amount", saved=True)
     return left if asked is None else asked
+
+
+def _course(call: Call, intent: Json, ways: Refunds) -> tuple[str, str | None]:
+    """What a refund is at first, and what it becomes by itself."""
+    if ways is Refunds.PEND:
+        return "pending", "succeeded"
+    if ways is Refunds.FAIL_FIRST and not call.ledger.made_of("refunds", intent["id"]):
+        return "succeeded", "failed"
+    return "succeeded", None
 
 
 def _new_refund(call: Call, intent: Json, amount: int, reason: str | None, pairs: Json) -> Json:
@@ -66,5 +95,4 @@ def _new_refund(call: Call, intent: Json, amount: int, reason: str | None, pairs
         "metadata": pairs,
         "payment_intent": intent["id"],
         "reason": reason,
-        "status": "succeeded",
     }

@@ -28,8 +28,9 @@ class Connection(AutoHTTPProtocol):  # type: ignore[misc, valid-type]  # a class
         super().connection_lost(exc)
 
 
-def require_api_key(request: Request) -> None:
-    """Let in whoever shows a secret key, as bearer or as Basic user (https://docs.stripe.com/api/authentication).
+def require_api_key(request: Request) -> str:
+    """The secret or restricted key that is shown, as bearer or as Basic user
+    (https://docs.stripe.com/api/authentication).
 
     Raises:
         ApiError: there is none.
@@ -39,8 +40,9 @@ def require_api_key(request: Request) -> None:
         credentials = _basic_user(credentials)
     if not credentials:
         raise ApiError(401, "You did not provide an API key. Send it as Authorization: Bearer YOUR_SECRET_KEY.")
-    if not credentials.startswith("sk_"):
+    if not credentials.startswith(("sk_", "rk_")):
         raise ApiError(401, f"Invalid API Key provided: {credentials[:3]}****")
+    return credentials
 
 
 def _basic_user(credentials: str) -> str:

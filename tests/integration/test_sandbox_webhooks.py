@@ -96,7 +96,7 @@ async def test_every_turn_of_a_payment_is_told_and_signed(sandbox: SandboxServer
         Counter(kinds(events))
         == {
             "payment_intent.succeeded": 2,
-            "refund.updated": 1,
+            "refund.created": 1,
             "charge.refunded": 1,
             "payment_intent.payment_failed": 1,
             "payment_intent.canceled": 1,
@@ -149,7 +149,7 @@ async def test_shuffled_events_all_come(sandbox: SandboxServer, shop: Shop) -> N
 async def test_a_person_decides_on_the_page(sandbox: SandboxServer, outcome: str, status: str) -> None:
     script = "<script>alert(1)</script>"
     intent = await create(sandbox, payment_method="pm_card_authenticationRequired", description=script)
-    page = await sandbox.http.get(intent["next_action"]["redirect_to_url"]["url"])
+    page = await sandbox.http.get(f"/sandbox/authenticate/{intent['id']}")
     assert page.status_code == 200
     assert f"/sandbox/authenticate/{intent['id']}/{outcome}" in page.text
     assert script not in page.text
@@ -163,6 +163,20 @@ async def test_a_person_decides_on_the_page(sandbox: SandboxServer, outcome: str
 async def test_the_person_is_sent_back_to_the_shop(sandbox: SandboxServer) -> None:
     back = "https://shop.example/thanks"
     intent = await create(sandbox, payment_method="pm_card_authenticationRequired", return_url=back)
+    page = await sandbox.http.get(intent["next_action"]["redirect_to_url"]["url"])
+    assert f"/sandbox/authenticate/{intent['id']}/approve" in page.text
     decided = await sandbox.http.post(f"/sandbox/authenticate/{intent['id']}/approve")
     assert (decided.status_code, decided.headers["location"]) == (303, back)
     assert (await sandbox.http.get("/sandbox/authenticate/pi_none")).status_code == 404
+
+
+async def test_what_happens_by_itself_is_told_without_being_asked_for(sandbox: SandboxServer, shop: Shop) -> None:
+    intent = await create(sandbox, payment_method="pm_sandbox_refund_fails")
+    await sandbox.http.post("/v1/refunds", data={"payment_intent": intent["id"]})
+    events = await shop.until(6)
+    by_itself = ("refund.failed", "refund.updated", "charge.refund.updated")
+    assert sorted(kinds(events)) == sorted(
+        ("payment_intent.succeeded", "refund.created", "charge.refunded", *by_itself)
+    )
+    failed = next(it for it in events if it["type"] == "refund.failed")["data"]["object"]
+    assert (failed["status"], failed["payment_intent"]) == ("failed", intent["id"])

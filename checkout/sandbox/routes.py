@@ -1,0 +1,22 @@
+"""The part of Stripe's API that there is, route by route."""
+
+from collections.abc import Callable
+
+from checkout.sandbox import intents, listing, refunds
+from checkout.sandbox.call import Call
+from checkout.sandbox.errors import Json
+
+Endpoint = Callable[[Call], Json]
+
+API: tuple[tuple[str, str, Endpoint], ...] = (
+    ("POST", "/v1/payment_intents", intents.create),
+    ("POST", "/v1/payment_intents/{name}/confirm", intents.confirm),
+    ("POST", "/v1/payment_intents/{name}/cancel", intents.cancel),
+    ("GET", "/v1/payment_intents/{name}", intents.retrieve),
+    ("GET", "/v1/payment_intents", listing.intents),
+    ("POST", "/v1/refunds", refunds.create),
+    ("GET", "/v1/refunds/{name}", refunds.retrieve),
+    ("GET", "/v1/refunds", listing.refunds),
+    ("GET", "/v1/events/{name}", listing.event),
+    ("GET", "/v1/events", listing.events),
+)

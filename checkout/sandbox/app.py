@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from checkout.config import SandboxSettings
-from checkout.sandbox import keys, pages
+from checkout.sandbox import dashboard, keys, pages
 from checkout.sandbox.background import Background
 from checkout.sandbox.call import Call
 from checkout.sandbox.cards import Then
@@ -164,4 +164,4 @@ def _routes(provider: Provider) -> list[Route]:
     def route(method: str, path: str, endpoint: Endpoint) -> Route:
         return Route(path, partial(provider.serve, endpoint, f"{method} {path}"), methods=[method])
 
-    return [*(route(*one) for one in API), *pages.routes()]
+    return [*(route(*one) for one in API), *dashboard.routes(), *pages.routes()]

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from checkout.sandbox import intents, listing, refunds
+from checkout.sandbox import disputes, intents, listing, refunds
 from checkout.sandbox.call import Call
 from checkout.sandbox.errors import Json
 
@@ -17,6 +17,9 @@ API: tuple[tuple[str, str, Endpoint], ...] = (
     ("POST", "/v1/refunds", refunds.create),
     ("GET", "/v1/refunds/{name}", refunds.retrieve),
     ("GET", "/v1/refunds", listing.refunds),
+    ("GET", "/v1/disputes/{name}", disputes.retrieve),
+    ("GET", "/v1/disputes", listing.disputes),
+    ("GET", "/v1/radar/early_fraud_warnings", listing.warnings),
     ("GET", "/v1/events/{name}", listing.event),
     ("GET", "/v1/events", listing.events),
 )

@@ -180,3 +180,14 @@ async def test_what_happens_by_itself_is_told_without_being_asked_for(sandbox: S
     )
     failed = next(it for it in events if it["type"] == "refund.failed")["data"]["object"]
     assert (failed["status"], failed["payment_intent"]) == ("failed", intent["id"])
+
+
+async def test_what_a_bank_does_is_told(sandbox: SandboxServer, shop: Shop) -> None:
+    intent = await create(sandbox)
+    for what in ("fraud-warning", "dispute"):
+        await sandbox.http.post(f"/sandbox/dashboard/{what}", json={"payment_intent": intent["id"]})
+    events = await shop.until(4)
+    assert {"radar.early_fraud_warning.created", "charge.dispute.created", "charge.dispute.funds_withdrawn"} < set(
+        kinds(events)
+    )
+    assert {event["data"]["object"].get("payment_intent", intent["id"]) for event in events} == {intent["id"]}

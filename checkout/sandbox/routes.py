@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from checkout.sandbox import disputes, intents, listing, refunds
+from checkout.sandbox import accounts, disputes, intents, listing, refunds
 from checkout.sandbox.call import Call
 from checkout.sandbox.errors import Json
 
@@ -22,4 +22,5 @@ API: tuple[tuple[str, str, Endpoint], ...] = (
     ("GET", "/v1/radar/early_fraud_warnings", listing.warnings),
     ("GET", "/v1/events/{name}", listing.event),
     ("GET", "/v1/events", listing.events),
+    ("GET", "/v1/account", accounts.retrieve),
 )

@@ -13,6 +13,9 @@ from api.errors import KINDS
 from checkout.cli.schedule import SCHEDULE_ID
 from checkout.domain.reconcile import MismatchKind
 from checkout.domain.states import CheckoutStatus, PaymentStatus, Reason
+from checkout.sandbox import dashboard, routes
+from checkout.sandbox.faults import Faults
+from checkout.sandbox.methods import METHODS
 from checkout.temporal import SEARCH_ATTRIBUTES
 from tests.code_facts import (
     ROOT,
@@ -193,8 +196,16 @@ def test_every_decision_is_listed() -> None:
 
 
 def test_the_readme_offers_no_method_that_the_sandbox_has_not() -> None:
-    sandbox = (ROOT / "checkout/sandbox/cards.py").read_text()
     offered = set(re.findall(r"`(pm_\w+)`", README))
 
     assert offered
-    assert {method for method in offered if f'"{method}"' not in sandbox} == set()
+    assert offered <= METHODS.keys()
+
+
+def test_the_sandboxs_page_names_every_method_fault_and_route() -> None:
+    page = (ROOT / "docs/sandbox.md").read_text()
+    served = {path for _, path, _ in routes.API} | {route.path for route in dashboard.routes()}
+
+    assert set(re.findall(r"`(pm_\w+)`", page)) == METHODS.keys()
+    assert {name for name in Faults().as_dict() if f"`{name}`" not in page} == set()
+    assert {path for path in served if path.replace("{name}", "{id}") not in page} == set()

@@ -88,7 +88,8 @@ def handlers() -> set[str]:
 def workflow_types() -> set[str]:
     """The type of every workflow of ours."""
     sources = [path.read_text() for path in (ROOT / "workflows").glob("*.py")]
-    return {name for source in sources for name in re.findall(r"^class (\w+Workflow):", source, re.MULTILINE)}
+    pattern = re.compile(r"^class (\w+Workflow)(?:\(\w+\))?:", re.MULTILINE)
+    return {name for source in sources for name in pattern.findall(source)}
 
 
 def make_targets() -> set[str]:

@@ -15,6 +15,8 @@ import sysconfig
 import tempfile
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -173,17 +175,33 @@ async def temporal_server(server_directory: Path) -> AsyncIterator[DevTemporal]:
             yield server
 
 
-@pytest.fixture
-async def bare_namespace(temporal_server: DevTemporal) -> Client:
+@asynccontextmanager
+async def temporal_with(*dynamic_config: str) -> AsyncIterator[DevTemporal]:
+    """A server of its own, in memory, with these limits (``name=value``)."""
+    with claim_free_port() as claim:
+        server = DevTemporal(claim.port)
+        program = server.program()
+        flags = [word for each in dynamic_config for word in ("--dynamic-config-value", each)]
+        async with running(replace(program, command=(*program.command, *flags)), say):
+            yield server
+
+
+async def fresh_namespace(server: DevTemporal) -> Client:
     """A client of a fresh namespace that knows no search attributes yet."""
-    client = await connect(temporal_server.settings)
-    settings = TemporalSettings(address=temporal_server.address, namespace=f"test-{uuid.uuid4().hex}")
+    client = await connect(server.settings)
+    settings = TemporalSettings(address=server.address, namespace=f"test-{uuid.uuid4().hex}")
     await client.workflow_service.register_namespace(
         RegisterNamespaceRequest(
             namespace=settings.namespace, workflow_execution_retention_period=Duration(seconds=86_400)
         )
     )
     return await connect(settings)
+
+
+@pytest.fixture
+async def bare_namespace(temporal_server: DevTemporal) -> Client:
+    """A client of a fresh namespace that knows no search attributes yet."""
+    return await fresh_namespace(temporal_server)
 
 
 @pytest.fixture

@@ -7,9 +7,12 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError
 
 from workflows import policies
+from workflows.commands import CheckoutCommands
 from workflows.payment import CHARGE_PAYMENT, PaymentStory
 from workflows.progress import Progress
+from workflows.resume import Succession
 from workflows.saga import Refused, Saga, Step
+from workflows.updates import Updates
 
 with workflow.unsafe.imports_passed_through():
     from activities.orders import OrderActivities
@@ -19,15 +22,11 @@ with workflow.unsafe.imports_passed_through():
         CheckoutRequest,
         ConfirmOrder,
         CreateOrder,
-        PaymentEvent,
-        ResolvePayment,
-        RetryPayment,
-        SubmitPayment,
         Undo,
         reserve_stock,
     )
     from checkout.domain.states import CheckoutStatus, Reason
-    from checkout.domain.view import CheckoutView, TimelineEntry
+    from checkout.domain.view import CheckoutView
 
 RESERVE_STOCK = Step(StockActivities.reserve_stock, StockActivities.release_stock)
 CREATE_ORDER = Step(OrderActivities.create_order, OrderActivities.cancel_order, undo_when_refused=True)
@@ -36,15 +35,20 @@ STEPS = (RESERVE_STOCK, CREATE_ORDER, CHARGE_PAYMENT, CONFIRM_ORDER)
 
 
 @workflow.defn(name="CheckoutWorkflow")
-class CheckoutWorkflow:
-    """One checkout, from the first request to an ending in which stock, order and money agree."""
+class CheckoutWorkflow(CheckoutCommands):
+    """One checkout, from the first request to an ending in which stock, order and money agree.
+
+    One that waits for long goes on in another run before its history becomes too long (`workflows.resume`).
+    """
 
     @workflow.init
     def __init__(self, request: CheckoutRequest) -> None:
         self._request = request
         self._progress = Progress(request)
-        self._saga = Saga(request.patience, STEPS)
+        self._saga = Saga(request.patience, STEPS, request.resume.begun if request.resume else None)
         self._payment = PaymentStory(request, self._saga, self._progress)
+        self._updates = Updates(request.resume)
+        self._succession = Succession(request, self._saga, self._progress, self._payment, self._updates)
         self._buying: asyncio.Task[None] | None = None
         self._cancellation = Cancel(Reason.CANCELLED_BY_OPERATOR, "operator")
         self._confirming = False
@@ -55,7 +59,7 @@ class CheckoutWorkflow:
         self._buying = asyncio.create_task(self._buy(request))
         story = asyncio.create_task(self._buy_or_undo(self._buying))
         try:
-            await asyncio.shield(story)
+            await self._succession.until_done(story)
         except asyncio.CancelledError:  # Somebody pressed Cancel in the UI.
             await self._cancel(self._cancellation)
             await story
@@ -77,14 +81,15 @@ class CheckoutWorkflow:
             raise ApplicationError("a step failed for good, and everything was undone", type="Bug") from bug
 
     async def _buy(self, request: CheckoutRequest) -> None:
-        stock = await self._saga.take(RESERVE_STOCK, reserve_stock(request))
-        if stock.ended:
-            return self._progress.ended_before(stock.ended)
-        self._progress.reserved()
-        order = await self._saga.take(CREATE_ORDER, CreateOrder(request.checkout_id, request.expected_total_minor))
-        self._progress.ordered(order)
-        if order.total_minor:
-            await self._payment.collect(order.total_minor)
+        if not request.resume:
+            stock = await self._saga.take(RESERVE_STOCK, reserve_stock(request))
+            if stock.ended:
+                return self._progress.ended_before(stock.ended)
+            self._progress.reserved()
+            order = await self._saga.take(CREATE_ORDER, CreateOrder(request.checkout_id, request.expected_total_minor))
+            self._progress.ordered(order)
+        if total_minor := self._progress.view.total_minor:
+            await self._payment.collect(total_minor)
         self._confirming = True  # There is no way back from here: a cancellation comes too late.
         await self._saga.take(CONFIRM_ORDER, ConfirmOrder(request.checkout_id))
         return self._progress.becomes(CheckoutStatus.CONFIRMED)
@@ -105,47 +110,3 @@ class CheckoutWorkflow:
             self._progress.becomes(CheckoutStatus.COMPENSATING, command.reason)
             self._saga.stop()
             self._buying.cancel()
-
-    @workflow.query
-    def status(self) -> CheckoutView:
-        """The checkout as its customer may see it."""
-        return self._progress.view
-
-    @workflow.query
-    def timeline(self) -> list[TimelineEntry]:
-        """Everything that happened, in order, for support."""
-        return self._progress.timeline
-
-    @workflow.update
-    async def cancel(self, command: Cancel) -> CheckoutView:
-        """Undo the checkout; answered once that is certain. Raises ApplicationError of type NotCancellable."""
-        await workflow.wait_condition(lambda: self._buying is not None)
-        await self._cancel(command)
-        await workflow.wait_condition(lambda: not self._progress.status.can_be_cancelled)
-        if self._progress.status == CheckoutStatus.CONFIRMED:
-            raise ApplicationError("the order is confirmed", type="NotCancellable", non_retryable=True)
-        return self._progress.view
-
-    @workflow.update
-    def submit_payment(self, command: SubmitPayment) -> CheckoutView:
-        """The customer pays in another way. Raises ApplicationError of type NotAwaitingPayment."""
-        self._payment.submit(command.payment_method)
-        return self._progress.view
-
-    @workflow.update
-    async def retry_payment(self, command: RetryPayment) -> CheckoutView:
-        """Support tries the stuck payment anew, once its outcome is settled. Raises as `SupportDesk.submit` does."""
-        await self._payment.desk.submit(command)
-        return self._progress.view
-
-    @workflow.update
-    async def resolve_payment(self, command: ResolvePayment) -> CheckoutView:
-        """Support says what became of the stuck payment. Raises as `SupportDesk.submit` does."""
-        await self._payment.desk.submit(command)
-        return self._progress.view
-
-    @workflow.signal
-    def payment_event(self, event: PaymentEvent) -> None:
-        """The provider has news of the payment: a reason to look, not a fact."""
-        if self._progress.note_event(event):
-            self._payment.nudge()

@@ -5,20 +5,17 @@ window runs), and support's (nobody knows: ask on, and take commands). A look at
 only makes the next look come sooner.
 """
 
-import asyncio
-import contextlib
-from collections.abc import Callable
-from datetime import timedelta
+from dataclasses import replace
 from itertools import count
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, RetryState
 
 from workflows import policies
-from workflows.policies import ever_slower
 from workflows.progress import Progress
 from workflows.saga import Refused, Saga, Step
 from workflows.support_desk import SupportDesk
+from workflows.waits import Waits
 
 with workflow.unsafe.imports_passed_through():
     from activities.payment_truth import PaymentTruthActivities
@@ -29,7 +26,9 @@ with workflow.unsafe.imports_passed_through():
         CheckoutRequest,
         PaymentAnswer,
         PaymentInQuestion,
+        SubmitPayment,
     )
+    from checkout.domain.resume import PaymentPosition
     from checkout.domain.states import CheckoutStatus, PaymentStatus, Reason
 
 CHARGE_PAYMENT = Step(
@@ -42,15 +41,17 @@ CHARGE_PAYMENT = Step(
 
 
 class PaymentStory:
-    """Collects the money of one checkout."""
+    """Collects the money of one checkout. A run that goes on for another begins where that one stood."""
 
     def __init__(self, request: CheckoutRequest, saga: Saga, progress: Progress) -> None:
+        position = request.resume.payment if request.resume else None
         self._request = request
         self._saga = saga
         self._progress = progress
         self._window_seconds = request.patience.payment_window_seconds
-        self._next_method: str | None = None
-        self._nudged = False
+        self._waits = Waits(position)
+        self._next_method = position.next_method if position else None
+        self._uncounted_tries = position.uncounted_tries if position else 0
         self.desk = SupportDesk(saga, progress)
 
     async def collect(self, total_minor: int) -> None:
@@ -59,39 +60,63 @@ class PaymentStory:
         Raises:
             Refused: it is not to be: declined too often, not paid in time, or a wrong amount was taken.
         """
-        method, request = self._request.payment_method, self._request
-        for attempt in count(1):
+        request, resumed = self._request, self._waits.resumed
+        method = resumed.payment_method if resumed else request.payment_method
+        for attempt in count(resumed.attempt if resumed else 1):
             charge = ChargePayment(request.checkout_id, attempt, method, total_minor, request.currency)
             answer = await self._outcome(charge)
             if answer.status == PaymentStatus.CAPTURED:
                 return
-            if attempt >= request.patience.max_attempts and self._next_method is None:
+            if not self._may_try_after(attempt) and self._next_method is None:
                 raise Refused(Reason.PAYMENT_DECLINED, answer)
             method = await self._another_method(answer)
 
-    def submit(self, payment_method: str) -> None:
-        """The customer pays in another way.
+    def check(self, _: SubmitPayment) -> None:
+        """Whether the customer may pay in another way now.
 
         Raises:
             ApplicationError: NotAwaitingPayment, when it is not the customer's turn, or no try is left.
         """
-        is_last = self._progress.view.payment.attempts >= self._request.patience.max_attempts
-        if self._progress.status != CheckoutStatus.AWAITING_PAYMENT or self._next_method is not None or is_last:
+        may_try = self._may_try_after(self._progress.view.payment.attempts)
+        if self._progress.status != CheckoutStatus.AWAITING_PAYMENT or self._next_method is not None or not may_try:
             raise ApplicationError("no payment is awaited", type="NotAwaitingPayment", non_retryable=True)
-        self._next_method = payment_method
-        self._progress.note("attempt", f"{payment_method} submitted", actor="customer")
+
+    def submit(self, command: SubmitPayment) -> None:
+        """The customer pays in another way.
+
+        Raises:
+            ApplicationError: as `check`.
+        """
+        self.check(command)
+        self._next_method = command.payment_method
+        self._progress.note("attempt", f"{command.payment_method} submitted", actor="customer")
         self._progress.becomes(CheckoutStatus.PROCESSING)
 
     def nudge(self) -> None:
         """The provider has news: look now."""
-        self._nudged = True
+        self._waits.nudge()
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether nothing is under way, so that another run may take over."""
+        return self._waits.is_waiting
+
+    @property
+    def position(self) -> PaymentPosition:
+        """Where the payment stands, for that run; only while it is waiting."""
+        return replace(self._waits.position, next_method=self._next_method, uncounted_tries=self._uncounted_tries)
+
+    def _may_try_after(self, attempt: int) -> bool:
+        return attempt - self._uncounted_tries < self._request.patience.max_attempts
 
     async def _outcome(self, charge: ChargePayment) -> PaymentAnswer:
         """Charge, and wait for as long as anybody can still change what becomes of it."""
-        self._progress.paying(charge)
-        answer = await self._charge(charge)
+        if self._waits.resumed:
+            answer = self._progress.last_answer()
+        else:
+            self._progress.paying(charge)
+            answer = self._learned(charge, await self._charge(charge))
         while True:
-            self._progress.paid(answer, charge.attempt)
             match answer.status:
                 case PaymentStatus.PENDING:
                     answer = await self._providers_turn(charge)
@@ -101,6 +126,12 @@ class PaymentStory:
                     answer = await self._supports_turn(charge)
                 case _:
                     return answer
+            self._learned(charge, answer)
+
+    def _learned(self, charge: ChargePayment, answer: PaymentAnswer) -> PaymentAnswer:
+        self._progress.paid(answer, charge.attempt)
+        self._waits.begin(charge)
+        return answer
 
     async def _charge(self, charge: ChargePayment) -> PaymentAnswer:
         summary = f"{Money(charge.amount_minor, charge.currency)} by {charge.payment_method}, try {charge.attempt}"
@@ -113,35 +144,36 @@ class PaymentStory:
 
     async def _another_method(self, answer: PaymentAnswer) -> str:
         """The customer's next method, within the window."""
-        if self._next_method is None:
+        resumed = self._waits.take_over()
+        if self._next_method is None and not resumed:
             await self._progress.enters(CheckoutStatus.AWAITING_PAYMENT, self._saga)
-        try:
-            timeout = timedelta(seconds=self._window_seconds)
-            await workflow.wait_condition(lambda: self._next_method is not None, timeout=timeout)
-        except TimeoutError:
-            if self._next_method is None:  # The customer may have been just in time.
-                raise Refused(Reason.PAYMENT_WINDOW_EXPIRED, answer) from None
+        closes_at = resumed.closes_at if resumed else self._waits.open_window(self._window_seconds)
+        await self._waits.until(lambda: self._next_method is not None, closes_at - workflow.time())
+        if self._next_method is None:
+            raise Refused(Reason.PAYMENT_WINDOW_EXPIRED, answer)
         method, self._next_method = self._next_method, None
         return method or self._request.payment_method
 
     async def _providers_turn(self, charge: ChargePayment) -> PaymentAnswer:
         """The bank takes minutes or days."""
-        pauses_seconds = ever_slower(first=1, growth=1.5, slowest=3600)
+        pauses_seconds = self._waits.pauses(self._waits.take_over(), first=1, growth=1.5, slowest=3600)
         while True:
-            await self._pause(next(pauses_seconds))
+            await self._waits.pause(next(pauses_seconds))
             answer = await self._look(charge)
             if answer and answer.status != PaymentStatus.PENDING:
                 return answer
 
     async def _customers_turn(self, charge: ChargePayment, answer: PaymentAnswer) -> PaymentAnswer:
         """The customer authenticates, or pays in another way, or the window closes; it never closes on a guess."""
-        await self._progress.enters(CheckoutStatus.AWAITING_PAYMENT, self._saga)
-        closes_at = workflow.time() + self._window_seconds
-        pauses_seconds = ever_slower(first=1, growth=1.3, slowest=600)
+        resumed = self._waits.take_over()
+        if not resumed:
+            await self._progress.enters(CheckoutStatus.AWAITING_PAYMENT, self._saga)
+        closes_at = resumed.closes_at if resumed else self._waits.open_window(self._window_seconds)
+        pauses_seconds = self._waits.pauses(resumed, first=1, growth=1.3, slowest=600)
         while True:
             pause_seconds, left_seconds = next(pauses_seconds), closes_at - workflow.time()
             pause_seconds = min(pause_seconds, left_seconds) if left_seconds > 0 else pause_seconds
-            await self._pause(pause_seconds, or_until=lambda: self._next_method is not None)
+            await self._waits.pause(pause_seconds, or_until=lambda: self._next_method is not None)
             if self._next_method:
                 return await self._settle(charge)
             looked = await self._look(charge)
@@ -152,11 +184,13 @@ class PaymentStory:
 
     async def _supports_turn(self, charge: ChargePayment) -> PaymentAnswer:
         """Nobody knows. The provider is asked on with the same key, and support may command."""
-        pauses_seconds = ever_slower(first=5, growth=1.3, slowest=3600)
+        resumed = self._waits.take_over()
+        pauses_seconds = self._waits.pauses(resumed, first=5, growth=1.3, slowest=3600)
         with self.desk:  # Open before anybody can see that the payment is stuck.
-            await self._progress.enters(CheckoutStatus.PAYMENT_STUCK, self._saga)
+            if not resumed:
+                await self._progress.enters(CheckoutStatus.PAYMENT_STUCK, self._saga)
             while True:
-                await self._pause(next(pauses_seconds), or_until=lambda: self.desk.has_command)
+                await self._waits.pause(next(pauses_seconds), or_until=lambda: self.desk.has_command)
                 answer = await (self._obey(charge) if self.desk.has_command else self._ask_on(charge))
                 if answer:
                     return answer
@@ -182,9 +216,12 @@ class PaymentStory:
         """What the provider says now; None while it says nothing, for which the activity's failure gives the reason."""
         question = PaymentInQuestion(charge.checkout_id, charge.attempt)
         try:
-            return _kept(await self._saga.ask(PaymentTruthActivities.look_up_payment, question, policies.one_look))
+            answer = _kept(await self._saga.ask(PaymentTruthActivities.look_up_payment, question, policies.one_look))
         except ActivityError:
             return None
+        # A try that the provider gave up by itself is none of the customer's.
+        self._uncounted_tries += answer.status == PaymentStatus.VOIDED
+        return answer
 
     async def _settle(self, charge: ChargePayment) -> PaymentAnswer:
         """Make sure that this try takes nothing any more, before the customer pays in another way."""
@@ -193,12 +230,6 @@ class PaymentStory:
             return _kept(await self._saga.ask(PaymentTruthActivities.settle_payment, question, policies.provider))
         except ActivityError:
             return PaymentAnswer(PaymentStatus.UNKNOWN)
-
-    async def _pause(self, seconds: float, or_until: Callable[[], bool] = lambda: False) -> None:
-        """Rest until the provider has news, or ``or_until`` holds, or the time is up."""
-        with contextlib.suppress(asyncio.TimeoutError):
-            await workflow.wait_condition(lambda: self._nudged or or_until(), timeout=timedelta(seconds=seconds))
-        self._nudged = False
 
 
 def _kept(answer: PaymentAnswer) -> PaymentAnswer:

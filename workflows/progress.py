@@ -50,9 +50,14 @@ class Progress:
     """Keeps the view of one checkout and publishes its changes."""
 
     def __init__(self, request: CheckoutRequest) -> None:
-        self.view = view_at_start(request)
-        self.timeline: list[TimelineEntry] = []
-        self.status_before = self.view.status
+        resume = request.resume
+        self.view = resume.view if resume else view_at_start(request)
+        self.timeline = list(resume.timeline) if resume else []
+        self.status_before = resume.status_before if resume else self.view.status
+        #: The ids of the provider's events that have come, in their order.
+        self.seen_events = dict.fromkeys(resume.seen_events if resume else ())
+        if resume:
+            self._tell()
 
     @property
     def status(self) -> CheckoutStatus:
@@ -64,9 +69,10 @@ class Progress:
         self.timeline.append(TimelineEntry(_now(), kind, what, actor, reason))
 
     def note_event(self, event: PaymentEvent) -> bool:
-        """The provider says that something happened. Answers False of an event that has come before."""
-        if any(entry.kind == "event" and entry.reason == event.event_id for entry in self.timeline):
+        """The provider says that something happened. Returns False for an event that has come before."""
+        if event.event_id in self.seen_events:
             return False
+        self.seen_events[event.event_id] = None
         self.note("event", event.type, actor="provider", reason=event.event_id)
         return True
 
@@ -101,6 +107,12 @@ class Progress:
             next_action={"type": "redirect_to_url", "url": url} if url else None,
         )
         self._goes_on(payment)
+
+    def last_answer(self) -> PaymentAnswer:
+        """What the last try to pay has come to, as the view shows it."""
+        payment = self.view.payment
+        url = payment.next_action["url"] if payment.next_action else None
+        return PaymentAnswer(payment.status, None, payment.decline_code, bool(payment.retryable), url)
 
     def refused(self, answer: Any) -> None:
         """A step said no; that of a payment tells where the money is now."""
@@ -155,6 +167,9 @@ class Progress:
     def _show(self, **changes: Any) -> None:
         self.view = replace(self.view, updated_at=_now(), **changes)
 
+    def _tell(self) -> None:
+        workflow.set_current_details(details(self.view))
+
     def _publish(self) -> None:
         view = self.view
         attributes = [
@@ -165,7 +180,7 @@ class Progress:
         if view.order_number:
             attributes.append(ORDER_NUMBER.value_set(view.order_number))
         workflow.upsert_search_attributes(attributes)
-        workflow.set_current_details(details(view))
+        self._tell()
 
 
 def details(view: CheckoutView) -> str:

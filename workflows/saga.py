@@ -69,15 +69,25 @@ class Refused(Exception):
 
 
 class Saga:
-    """The steps taken so far, and the way back. ``steps`` are all that may be taken, in their order."""
+    """The steps taken so far, and the way back. ``steps`` are all that may be taken, in their order.
 
-    def __init__(self, patience: Patience, steps: Sequence[Step[Any, Any]] = ()) -> None:
+    ``begun`` names those that the run before this one had begun, if it goes on for another.
+    """
+
+    def __init__(
+        self, patience: Patience, steps: Sequence[Step[Any, Any]] = (), begun: Sequence[str] | None = None
+    ) -> None:
         self._patience = patience
         self._steps = steps
-        self._begun = self._local_from(0)
+        self._begun = self._local_from(0) if begun is None else [step for step in steps if _name(step) in begun]
         self._is_stopped = False
         #: The workflow task that brought the last answer, if the server has written that down.
         self._answered_in: int | None = None
+
+    @property
+    def begun(self) -> tuple[str, ...]:
+        """The steps that were begun, by the names of their activities: for the run that goes on for this one."""
+        return tuple(_name(step) for step in self._begun)
 
     def stop(self) -> None:
         """Begin nothing more. Cancelling the task that takes the steps is not enough: one that comes in the moment in
@@ -177,6 +187,10 @@ class Saga:
                 await workflow.wait([handle, told])
             answers.append(await handle)
         return answers
+
+
+def _name(step: Step[Any, Any]) -> str:
+    return step.do.__name__
 
 
 def _this_task() -> int:

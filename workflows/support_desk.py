@@ -1,7 +1,8 @@
 """Where support's commands on a stuck payment are taken, one at a time.
 
 Two who press the same button do one thing: the second is answered with the first. A command that cannot be carried out
-(the outcome is still unknown, or the provider contradicts) is refused, and leaves the payment stuck as it was.
+(the outcome is still unknown, or the provider contradicts) is refused, and charges nothing. What the provider said on
+that occasion is written down all the same, so the payment may go on from there a moment later.
 """
 
 from types import TracebackType
@@ -13,6 +14,7 @@ from temporalio.exceptions import ActivityError, ApplicationError
 from workflows import policies
 from workflows.progress import Progress
 from workflows.saga import Saga
+from workflows.waits import another_run_is_due
 
 with workflow.unsafe.imports_passed_through():
     from activities.payment_truth import PaymentTruthActivities
@@ -41,13 +43,13 @@ class _Command:
 
 
 class SupportDesk:
-    """Open (``with desk:``) while the payment is stuck."""
+    """Open (``with desk:``) while the payment is stuck; from the start, in a run that goes on for one that was."""
 
     def __init__(self, saga: Saga, progress: Progress) -> None:
         self._saga = saga
         self._progress = progress
         self._command: _Command | None = None
-        self._is_open = False
+        self._is_open = progress.status == CheckoutStatus.PAYMENT_STUCK
         #: What to pay with next, once a retry has been carried out.
         self.next_method: str | None = None
 
@@ -71,10 +73,13 @@ class SupportDesk:
         """Whether the order can be taken now.
 
         Raises:
-            ApplicationError: NotStuck, or ActionUnderWay when somebody has just ordered something else.
+            ApplicationError: NotStuck; ActionUnderWay when somebody has just ordered something else; BetweenRuns when
+                another run is to take it, in a moment.
         """
         if not self._is_open:
             raise _not_stuck()
+        if not self._command and another_run_is_due():
+            raise ApplicationError("another run is about to begin", type="BetweenRuns", non_retryable=True)
         if self._command and _gist(self._command.order) != _gist(order):
             raise ApplicationError("another action on this payment is under way", type="ActionUnderWay")
 

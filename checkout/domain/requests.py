@@ -6,6 +6,7 @@ that only the do could have told it.
 
 from dataclasses import dataclass, field
 
+from checkout.domain.resume import Resume
 from checkout.domain.states import CheckoutStatus, PaymentStatus, Reason
 
 
@@ -44,7 +45,8 @@ class Patience:
 class CheckoutRequest:
     """The input of `CheckoutWorkflow`: one cart, to be paid with one method.
 
-    ``requested_at`` is when the API accepted it (ISO 8601, UTC). ``lines`` name each SKU once.
+    ``requested_at`` is when the API accepted it (ISO 8601, UTC). ``lines`` name each SKU once. ``resume`` is where the
+    run before stood, for a run that goes on with a checkout whose history became too long.
     """
 
     checkout_id: str
@@ -56,6 +58,7 @@ class CheckoutRequest:
     expected_total_minor: int | None
     requested_at: str
     patience: Patience = field(default_factory=Patience)
+    resume: Resume | None = None
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,12 @@
 """The checkout as its customer may see it: the answer of the query `status` and the workflow's result."""
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from checkout.domain.requests import CheckoutRequest
 from checkout.domain.states import CheckoutStatus, PaymentStatus, Reason
+
+if TYPE_CHECKING:  # A request may hold a view: that of the run before.
+    from checkout.domain.requests import CheckoutRequest
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,7 @@ class CheckoutView:
     payment: PaymentView = field(default_factory=PaymentView)
 
 
-def view_at_start(request: CheckoutRequest) -> CheckoutView:
+def view_at_start(request: "CheckoutRequest") -> CheckoutView:
     """What can be said of a checkout before its first step."""
     return CheckoutView(
         id=request.checkout_id,

@@ -51,6 +51,11 @@ class Recorded:
         """Whether the workflow was still under way."""
         return EventType.Name(self.history.events[-1].event_type) not in _CLOSED
 
+    @property
+    def is_continued(self) -> bool:
+        """Whether another run goes on with it."""
+        return self.history.events[-1].HasField("workflow_execution_continued_as_new_event_attributes")
+
     def result(self) -> Any:
         """What a completed workflow answered, as plain JSON; None for any other."""
         last = self.history.events[-1]

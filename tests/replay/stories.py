@@ -9,9 +9,9 @@ from contextlib import suppress
 
 from temporalio.client import WorkflowFailureError, WorkflowUpdateFailedError
 
-from checkout.domain.requests import Cancel, Line, Patience, ResolvePayment, RetryPayment, SubmitPayment
+from checkout.domain.requests import Cancel, Line, Patience, PaymentEvent, ResolvePayment, RetryPayment, SubmitPayment
 from checkout.domain.states import CheckoutStatus, Reason
-from tests.replay.studio import Handle, Studio
+from tests.replay.studio import MANY_EVENTS, Handle, Studio
 from workflows.checkout import CheckoutWorkflow
 
 #: Support is called, and the payment window closes, after a second.
@@ -101,6 +101,22 @@ async def authenticated(place: Studio) -> None:
     other = await awaiting(place, "authentication_replaced", AT_THE_BANK)
     await other.execute_update(CheckoutWorkflow.submit_payment, VISA)
     await end(place, other, "authentication_replaced")
+
+
+async def continued(place: Studio) -> None:
+    """So many events come that another run goes on, and the customer approves there."""
+    handle = await awaiting(place, "continued", AT_THE_BANK)
+    first = place.client.get_workflow_handle(handle.id, run_id=handle.first_execution_run_id)
+    told = 0
+    while (now := await handle.describe()).run_id == handle.first_execution_run_id:
+        if now.history_length < MANY_EVENTS + 20:
+            event = PaymentEvent(f"evt_continued_{told}", "payment_intent.processing", "pi_1", None, 1_767_225_600)
+            await handle.signal(CheckoutWorkflow.payment_event, event)
+            told += 1
+        await asyncio.sleep(0.05)
+    await place.keep(first, "continued_as_new")
+    await place.at_the_bank(handle, "approve")
+    await end(place, handle, "continued_as_new_then_approved")
 
 
 async def pending(place: Studio) -> None:
@@ -195,6 +211,7 @@ TOGETHER = (
     rejected,
     declined,
     authenticated,
+    continued,
     pending,
     charging,
     stuck_and_solved,

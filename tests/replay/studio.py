@@ -41,6 +41,8 @@ from workflows.payment_events import PaymentEventsWorkflow
 
 Handle = WorkflowHandle[Any, CheckoutView]
 log = logging.getLogger("tests.studio")
+#: More than any story has but one, whose checkout goes on in another run.
+MANY_EVENTS = 120
 _SHELF = {"MUG": 1290, "FREE": 0, "YACHT": 999_999_999_999}
 
 
@@ -176,7 +178,7 @@ async def servers(*temporal_flags: str) -> AsyncIterator[Studio]:
 @asynccontextmanager
 async def studio(before_the_worker: Callable[[Studio], Awaitable[None]]) -> AsyncIterator[Studio]:
     """The servers, and a worker in this process; ``before_the_worker`` runs while nobody polls."""
-    async with servers() as place:
+    async with servers("--dynamic-config-value", f"limit.historyCount.suggestContinueAsNew={MANY_EVENTS}") as place:
         await before_the_worker(place)
         async with build_worker(place.client, Database(place.engine), place.gateway, WorkerSettings()):
             yield place

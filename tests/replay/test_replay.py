@@ -81,10 +81,17 @@ async def test_a_change_is_caught_where_it_matters_and_nowhere_else(replaying: R
 def test_every_ending_has_a_history() -> None:
     """A reason that is new, or a state that can end a checkout, needs one."""
     possible = {(CheckoutStatus.CONFIRMED, None)} | {(reason.ending, reason) for reason in Reason}
-    recorded = {one.ending() for one in CHECKOUTS if not one.is_open}
+    recorded = {one.ending() for one in CHECKOUTS if not (one.is_open or one.is_continued)}
 
     assert recorded == possible, REMEDY
     assert {status for status, _ in possible} == {status for status in CheckoutStatus if status.is_final}
+
+
+def test_a_checkout_that_went_on_in_another_run_has_the_histories_of_both() -> None:
+    started = [one.history.events[0].workflow_execution_started_event_attributes for one in CHECKOUTS]
+
+    assert any(one.is_continued for one in CHECKOUTS), REMEDY
+    assert any(attributes.continued_execution_run_id for attributes in started), REMEDY
 
 
 def test_every_state_that_lasts_has_the_history_of_a_checkout_in_it() -> None:

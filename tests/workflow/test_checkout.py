@@ -126,10 +126,12 @@ async def test_cancelled_before_its_first_step_a_checkout_is_cancelled(
 
 async def test_a_confirmed_checkout_refuses_to_be_cancelled(shop: Shop) -> None:
     """The order is being confirmed when the customer cancels: it is too late, and the customer is told so."""
+    shop.gateway.let_go.clear()
     async with shop.engine.begin() as lock:
         handle = await shop.start()
         await shop.gateway.arrived.wait()
         await lock.execute(text("SELECT FROM products FOR UPDATE"))
+        shop.gateway.let_go.set()
         while await shop.value("SELECT status FROM payments") != "captured":
             await asyncio.sleep(0)
         while not await shop.value("SELECT true FROM pg_stat_activity WHERE wait_event_type = 'Lock'"):

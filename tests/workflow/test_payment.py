@@ -17,6 +17,7 @@ from checkout.domain.requests import (
 )
 from checkout.domain.states import CheckoutStatus, PaymentStatus, Reason
 from checkout.domain.view import CheckoutView
+from checkout.payments.gateway import Charge
 from tests.invariants import violations
 from tests.workflow.charges import ACTION, CAPTURED, DECLINED, PENDING, VOIDED, refusal
 from tests.workflow.shop import Shop, Stock, open_shop, until
@@ -98,6 +99,35 @@ async def test_the_customers_tries_are_bounded(shop: Shop) -> None:
         await handle.execute_update(CheckoutWorkflow.submit_payment, SubmitPayment("pm_other"))
     view = await handle.result()
     assert (view.status, view.reason, view.payment.attempts) == ("cancelled", "payment_declined", 5)
+
+
+@pytest.mark.parametrize("waiting", [PENDING, ACTION], ids=["pending", "at the bank"])
+async def test_a_try_that_the_provider_gave_up_by_itself_costs_the_customer_none(shop: Shop, waiting: Charge) -> None:
+    """Somebody cancels the payment in the provider's dashboard while it waits: at the first try and at the last."""
+    shop.gateway.charge_answer = waiting
+    shop.gateway.charge_answers[3] = CAPTURED
+    shop.gateway.find_answer = VOIDED
+    handle = await shop.start(patience=Patience(max_attempts=1))
+    for attempt in (1, 2):
+        while (view := await until(handle, CheckoutStatus.AWAITING_PAYMENT)).payment.status != PaymentStatus.VOIDED:
+            await asyncio.sleep(0)
+        assert view.payment.attempts == attempt
+        await handle.execute_update(CheckoutWorkflow.submit_payment, SubmitPayment("pm_other"))
+        while (await handle.query(CheckoutWorkflow.status)).payment.attempts == attempt:
+            await asyncio.sleep(0)
+    view = await handle.result()
+    assert (view.status, view.payment.attempts) == (CheckoutStatus.CONFIRMED, 3)
+
+
+async def test_a_try_that_the_customer_gave_up_counts(shop: Shop) -> None:
+    shop.gateway.charge_answer = shop.gateway.find_answer = ACTION
+    shop.gateway.void_answer = VOIDED
+    handle = await shop.start(patience=Patience(max_attempts=2))
+    await until(handle, CheckoutStatus.AWAITING_PAYMENT)
+    shop.gateway.charge_answer = DECLINED
+    await handle.execute_update(CheckoutWorkflow.submit_payment, SubmitPayment("pm_other"))
+    view = await handle.result()
+    assert (view.status, view.reason, view.payment.attempts) == ("cancelled", "payment_declined", 2)
 
 
 async def test_when_the_window_closes_everything_is_undone(patient_shop: Shop) -> None:

@@ -109,7 +109,7 @@ async def test_nothing_is_retried_that_is_not_stuck(shop: Shop) -> None:
     await handle.result()
 
 
-async def test_a_lie_is_refused_and_the_payment_stays_stuck(shop: Shop) -> None:
+async def test_a_lie_is_refused_and_what_the_provider_said_counts(shop: Shop) -> None:
     handle = await stuck(shop)
     shop.gateway.find_answer = VOIDED
     lie = ResolvePayment("support:desk", "trust me", captured=True, provider_reference="pi_1")

@@ -1,0 +1,65 @@
+"""Updates under their ids: each is carried out once, also when its answer was given by an earlier run.
+
+Temporal itself answers an id that it knows, but only within one run. What was answered before is handed from run to run
+(`checkout.domain.resume`), and asked here.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+from temporalio import workflow
+from temporalio.exceptions import ApplicationError
+
+with workflow.unsafe.imports_passed_through():
+    from checkout.domain.resume import AnsweredUpdate, Resume, digest_of
+
+C = TypeVar("C")
+
+
+class Updates:
+    """The updates that have been answered, by their ids."""
+
+    def __init__(self, resume: Resume | None) -> None:
+        #: The oldest first.
+        self.answered = dict(resume.answered) if resume else {}
+
+    def refuse(self, command: C, check: Callable[[C], None]) -> None:
+        """For a validator: refuse what can be refused at once, so that it is neither written down nor counted.
+
+        Raises:
+            ApplicationError: UpdateIdReused, when the id stands for another command; what it was refused with before;
+                or what ``check`` raises, unless the id was answered before.
+        """
+        known = self.answered.get(_update_id())
+        if known is None:
+            return check(command)
+        if known.digest != digest_of(command):
+            raise ApplicationError("this id stands for another command", type="UpdateIdReused", non_retryable=True)
+        if known.error_type:
+            raise ApplicationError(known.error, type=known.error_type, non_retryable=True)
+        return None
+
+    async def once(self, command: C, carry_out: Callable[[C], Awaitable[None] | None]) -> None:
+        """Carry the command out, unless that was done under the same id.
+
+        Raises:
+            ApplicationError: what ``carry_out`` raises.
+        """
+        if _update_id() in self.answered:
+            return
+        try:
+            carrying_out = carry_out(command)
+            if carrying_out is not None:
+                await carrying_out
+        except ApplicationError as error:
+            self._note(AnsweredUpdate(digest_of(command), error.type, error.message))
+            raise
+        self._note(AnsweredUpdate(digest_of(command)))
+
+    def _note(self, answered: AnsweredUpdate) -> None:
+        self.answered[_update_id()] = answered
+
+
+def _update_id() -> str:
+    update: Any = workflow.current_update_info()
+    return str(update.id)

@@ -1,5 +1,6 @@
 """The desk between HTTP and Temporal: accepts checkouts, looks them up, cancels them. It keeps nothing itself."""
 
+import time
 from collections.abc import Coroutine
 from dataclasses import asdict, dataclass
 from datetime import timedelta
@@ -21,6 +22,7 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from api.errors import IDEMPOTENCY_KEY_REUSED, NO_PAYMENT_AWAITED, NOT_CANCELLABLE, UNKNOWN_CHECKOUT, Problem
 from api.idempotency import Claim, Press
 from api.narration import static_details, static_summary
+from api.presses import Button, Presses
 from api.snapshots import CheckoutHandle, Snapshot, describe_checkout, final_view, handle_of, take_snapshot
 from api.temporal_calls import CALL_SECONDS, answered_within
 from api.updates import Command, Refusal, send
@@ -41,7 +43,9 @@ SUBMIT_SECONDS: Final = 10.0
 CANCEL_UPDATE_ID: Final = "cancel-by-customer"
 
 #: What the workflow's errors mean, by their type.
-TOO_LATE: Final = {"NotCancellable": Refusal(NOT_CANCELLABLE, "The checkout is confirmed; there is nothing to cancel.")}
+TOO_LATE: Final = {
+    "NotCancellable": Refusal(NOT_CANCELLABLE, "The order is confirmed, or about to be: too late to cancel.")
+}
 _NOT_YOUR_TURN: Final = {
     "NotAwaitingPayment": Refusal(NO_PAYMENT_AWAITED, "It is not the customer's turn to pay; the status tells whose.")
 }
@@ -66,6 +70,7 @@ class CheckoutDesk:
     def __init__(self, client: Client) -> None:
         self._client = client
         self._waiting = Waiting()
+        self._presses = Presses(time.monotonic)
 
     async def accept(self, request: CheckoutRequest, claim: Claim) -> Accepted:
         """Start the checkout, or find the one that was started with the same id.
@@ -94,15 +99,20 @@ class CheckoutDesk:
         """Have the checkout undone, and answer once that is certain to happen.
 
         Raises:
-            Problem: 404 as in `look_up`; 409 when it is confirmed or was rejected; 503 when no worker answers.
+            Problem: 404 as in `look_up`; 409 when it is confirmed or was rejected; 429 when that was just said too
+                often; 503 when no worker answers.
         """
+        async with self._presses.admitted(Button(owner, "cancel", checkout_id), Press(CANCEL_UPDATE_ID)):
+            return await self._cancel(checkout_id, owner)
+
+    async def _cancel(self, checkout_id: str, owner: str) -> Snapshot:
         handle = self._handle(checkout_id)
         async with answered_within(CALL_SECONDS):
             description = await self._describe_owned(checkout_id, owner)
         snapshot = None
         if description.status == WorkflowExecutionStatus.RUNNING:
             cancel = Command(CheckoutWorkflow.cancel, Cancel(), Press(CANCEL_UPDATE_ID), CANCEL_SECONDS, TOO_LATE)
-            snapshot = await send(cancel, handle)
+            snapshot = await send(cancel, self._client, handle)
         if snapshot is None:
             async with answered_within(CALL_SECONDS):
                 snapshot = Snapshot(await final_view(handle))
@@ -114,8 +124,13 @@ class CheckoutDesk:
         """The customer pays in another way.
 
         Raises:
-            Problem: 404 as in `look_up`; 409 when no payment is awaited; 503 when no worker answers.
+            Problem: 404 as in `look_up`; 409 when no payment is awaited; 429 when that was just said too often; 503
+                when no worker answers.
         """
+        async with self._presses.admitted(Button(owner, "payment", checkout_id), press):
+            return await self._submit(checkout_id, owner, payment_method, press)
+
+    async def _submit(self, checkout_id: str, owner: str, payment_method: str, press: Press) -> Snapshot:
         handle = self._handle(checkout_id)
         async with answered_within(CALL_SECONDS):
             await self._describe_owned(checkout_id, owner)
@@ -123,7 +138,7 @@ class CheckoutDesk:
         submit = Command(
             CheckoutWorkflow.submit_payment, SubmitPayment(payment_method), press, SUBMIT_SECONDS, _NOT_YOUR_TURN
         )
-        snapshot = await send(submit, handle)
+        snapshot = await send(submit, self._client, handle)
         if snapshot is None:
             raise Problem(NO_PAYMENT_AWAITED, "The checkout has ended.")
         return snapshot

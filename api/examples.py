@@ -135,7 +135,7 @@ EVENT: Final[dict[str, Any]] = {
 _DETAILS: Final[dict[str, str]] = {
     errors.MALFORMED_JSON.code: "The body is not a JSON object: line 1, column 2: Expecting property name.",
     errors.INVALID_REQUEST.code: "1 field breaks the schema.",
-    errors.NOT_CANCELLABLE.code: "The checkout is confirmed; there is nothing to cancel.",
+    errors.NOT_CANCELLABLE.code: "The order is confirmed, or about to be: too late to cancel.",
     errors.NO_PAYMENT_AWAITED.code: "It is not the customer's turn to pay; the status tells whose.",
     errors.OUTCOME_STILL_UNKNOWN.code: "Nothing was charged. The provider is asked on; try again later.",
     errors.CONTRADICTED_BY_PROVIDER.code: "The provider is believed. (the provider says that the payment is declined.)",

@@ -15,6 +15,8 @@ BODY: Final = (
     *(errors.MALFORMED_JSON, errors.REQUEST_TIMEOUT, errors.BODY_TOO_LARGE),
     *(errors.UNSUPPORTED_MEDIA_TYPE, errors.INVALID_REQUEST),
 )
+#: An action that a client takes in a loop, or too many at once.
+ACTION: Final = (errors.REFUSED_TOO_OFTEN, errors.TOO_MANY_AT_ONCE, errors.UPDATE_LIMIT_REACHED)
 #: Who may call what stands under a tag: the security scheme, which has the name of the key's scope.
 SCOPES: Final = {"checkouts": "storefront", "support": "support"}
 VIEW_HEADERS: Final = ("ETag", "Retry-After", "Checkout-View")

@@ -8,7 +8,7 @@ from typing import Any
 from api import errors
 from api.declared_headers import IDEMPOTENCY_KEY, IF_NONE_MATCH, PATH_ID, PREFER, PRESS_KEY
 from api.examples import CHECKOUT, VIEWS
-from api.page_parts import ALWAYS, BODY, KEYED, VIEW_HEADERS, body, headers_of, page, status_of, view
+from api.page_parts import ACTION, ALWAYS, BODY, KEYED, VIEW_HEADERS, body, headers_of, page, status_of, view
 from api.schemas import CancelBody, CheckoutBody, PaymentBody
 
 
@@ -67,7 +67,7 @@ def payment_page() -> dict[str, Any]:
         },
         (
             *(*KEYED, errors.IDEMPOTENCY_KEY_MALFORMED, *BODY, errors.IDEMPOTENCY_KEY_REUSED),
-            *(*refusals, errors.CHECKOUT_FAILED),
+            *(*refusals, *ACTION, errors.CHECKOUT_FAILED),
         ),
         parameters=[PATH_ID, PRESS_KEY, PREFER],
         requestBody=body(PaymentBody, {"another card": {"payment_method": "pm_card_visa"}}, required=True),
@@ -84,7 +84,7 @@ def cancel_page() -> dict[str, Any]:
         "Everything that was done is undone: money goes back, stock is released. Asking again changes nothing.",
         "checkouts",
         {202: view("It is being undone, or it is already", ("cancelled",), headers)},
-        (*KEYED, *BODY, *refusals),
+        (*KEYED, *BODY, *ACTION, *refusals),
         parameters=[PATH_ID],
         requestBody=body(CancelBody, {"nothing": {}}, required=False),
     )

@@ -122,7 +122,8 @@ def known_status(description: WorkflowExecutionDescription) -> CheckoutStatus:
 
 async def _stale_view(handle: CheckoutHandle, description: WorkflowExecutionDescription) -> CheckoutView:
     published = description.typed_search_attributes
-    view = view_at_start(await _input_of(handle, description))
+    request = await _input_of(handle, description)
+    view = request.resume.view if request.resume else view_at_start(request)
     payment_status = PaymentStatus(published.get(PAYMENT_STATUS, PaymentStatus.NONE))
     return replace(
         view,

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
@@ -22,6 +23,7 @@ from api.desk import TOO_LATE, too_late
 from api.errors import Kind, Problem
 from api.idempotency import Press
 from api.overview import Overviews
+from api.presses import Button, Presses
 from api.snapshots import (
     NO_WORKER,
     QUERY_SECONDS,
@@ -79,7 +81,8 @@ class Dossier:
 class SupportDesk:
     """Everything the support routes ask of Temporal, over one client.
 
-    Each method raises a `Problem` of 503 while Temporal is away, of 404 when there is no such checkout.
+    Each method raises a `Problem` of 503 while Temporal is away, of 404 when there is no such checkout; each action one
+    of 429 when the same agent was just refused it too often.
     """
 
     def __init__(self, client: Client, overviews: Overviews, temporal_ui_url: str | None) -> None:
@@ -87,6 +90,7 @@ class SupportDesk:
         self._list = CheckoutList(client)
         self._overviews = overviews
         self._ui_url = temporal_ui_url
+        self._presses = Presses(time.monotonic)
 
     async def find(self, wanted: ListQuery, after: Place | None) -> tuple[list[WorkflowExecution], int | None]:
         """A page and one more, newest first; and what the last reconciliation could not put right."""
@@ -118,7 +122,8 @@ class SupportDesk:
         Raises:
             Problem: 409 when it is not stuck, something else is under way, or its outcome stays unknown.
         """
-        return await self._act(checkout_id, CheckoutWorkflow.retry_payment, order, press)
+        async with self._presses.admitted(Button(order.actor, "retry", checkout_id), press):
+            return await self._act(checkout_id, CheckoutWorkflow.retry_payment, order, press)
 
     async def resolve_payment(self, checkout_id: str, order: ResolvePayment, press: Press) -> Snapshot:
         """Have the stuck payment end as a person says.
@@ -126,7 +131,8 @@ class SupportDesk:
         Raises:
             Problem: 409 as in `retry_payment`, or when the provider says otherwise.
         """
-        return await self._act(checkout_id, CheckoutWorkflow.resolve_payment, order, press)
+        async with self._presses.admitted(Button(order.actor, "resolve", checkout_id), press):
+            return await self._act(checkout_id, CheckoutWorkflow.resolve_payment, order, press)
 
     async def cancel(self, checkout_id: str, order: Cancel, press: Press) -> Snapshot:
         """Have the checkout undone, and answer once that is certain to happen.
@@ -134,10 +140,15 @@ class SupportDesk:
         Raises:
             Problem: 409 when it is confirmed or was rejected, or nothing works on it any more.
         """
+        async with self._presses.admitted(Button(order.actor, "cancel", checkout_id), press):
+            return await self._cancel(checkout_id, order, press)
+
+    async def _cancel(self, checkout_id: str, order: Cancel, press: Press) -> Snapshot:
         async with answered_within(CALL_SECONDS):
             description = await describe_checkout(self._client, checkout_id)
         handle = handle_of(self._client, checkout_id)
-        snapshot = await send(Command(CheckoutWorkflow.cancel, order, press, ACTION_SECONDS, TOO_LATE), handle)
+        cancel = Command(CheckoutWorkflow.cancel, order, press, ACTION_SECONDS, TOO_LATE)
+        snapshot = await send(cancel, self._client, handle)
         if snapshot is None:
             snapshot = await self._ending(handle, description, errors.NOT_CANCELLABLE)
         if snapshot.view.status in _WITHOUT_RETURN:
@@ -149,7 +160,7 @@ class SupportDesk:
             description = await describe_checkout(self._client, checkout_id)
         handle = handle_of(self._client, checkout_id)
         # Sent to one that has ended, too: Temporal still knows the outcome of an update with this id.
-        snapshot = await send(Command(update, order, press, ACTION_SECONDS, _REFUSALS), handle)
+        snapshot = await send(Command(update, order, press, ACTION_SECONDS, _REFUSALS), self._client, handle)
         if snapshot is None:
             ended = await self._ending(handle, description, errors.NOT_STUCK)
             raise Problem(errors.NOT_STUCK, f"The checkout is {ended.view.status}; its payment is not stuck.")

@@ -6,7 +6,7 @@ from api import errors
 from api.declared_headers import PATH_ID, PRESS_KEY, STRIPE_SIGNATURE
 from api.errors import Kind
 from api.examples import EVENT
-from api.page_parts import ALWAYS, BODY, KEYED, VIEW_HEADERS, body, json_of, page, status_of, view
+from api.page_parts import ACTION, ALWAYS, BODY, KEYED, VIEW_HEADERS, body, json_of, page, status_of, view
 from api.support_schemas import ListAnswer, ListQuery, ResolveBody, RetryBody, SupportAnswer, SupportCancelBody
 
 _REASON: Final = "ticket 4711: the customer calls again"
@@ -127,7 +127,7 @@ def _action(
         description,
         "support",
         {202: view("It is done, or on its way", examples, ("Location", *VIEW_HEADERS))},
-        (*KEYED, *mistakes, *refusals, errors.WORKER_UNAVAILABLE),
+        (*KEYED, *mistakes, *refusals, *ACTION, errors.WORKER_UNAVAILABLE),
         parameters=[PATH_ID, PRESS_KEY],
         requestBody=request_body,
     )

@@ -76,13 +76,14 @@ class Waiting:
         return latest
 
     async def _change(self, until: Until, handle: CheckoutHandle) -> Snapshot:
-        pause, seen_events = FIRST_LOOK_SECONDS, -1
+        pause, seen = FIRST_LOOK_SECONDS, ("", -1)
         while True:
             await asyncio.sleep(max(pause, self._count / MOST_LOOKS_PER_SECOND))
             pause = min(pause * 2, SLOWEST_LOOK_SECONDS)
             description = await handle.describe(rpc_timeout=timedelta(seconds=CALL_SECONDS))
-            if description.history_length != seen_events and until.worth_asking(description):
-                seen_events = description.history_length
+            latest = (description.run_id, description.history_length)  # A run that goes on begins a new history.
+            if latest != seen and until.worth_asking(description):
+                seen = latest
                 snapshot = await take_snapshot(handle, description)
                 if until.enough(snapshot):
                     return snapshot

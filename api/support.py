@@ -67,7 +67,7 @@ class SupportRoutes:
         more = len(found) > len(page)
         last = Place(page[-1].start_time, page[-1].id) if more else None
         body = ListAnswer(
-            checkouts=tuple(map(self._listed, page)),
+            checkouts=tuple([await self._listed(each) for each in page]),
             next_cursor=self._cursors.seal(last, wanted.filters) if last else None,
             mismatches=mismatches,
         )
@@ -107,8 +107,8 @@ class SupportRoutes:
     def _actor(self, request: Request) -> str:
         return f"support:{self._keys.admit(request, 'support').name}"
 
-    def _listed(self, execution: WorkflowExecution) -> ListedCheckout:
-        published = execution.typed_search_attributes
+    async def _listed(self, execution: WorkflowExecution) -> ListedCheckout:
+        published, memo = execution.typed_search_attributes, await execution.memo()
         return ListedCheckout(
             id=execution.id,
             status=CheckoutStatus(published.get(CHECKOUT_STATUS, CheckoutStatus.PROCESSING)),
@@ -116,7 +116,8 @@ class SupportRoutes:
             workflow=state_of(execution.status),
             customer_id=published.get(CUSTOMER_ID),
             order_number=published.get(ORDER_NUMBER),
-            created_at=execution.start_time.isoformat(timespec="milliseconds"),
+            # A run that goes on for another began later than the checkout.
+            created_at=memo.get("requested_at") or execution.start_time.isoformat(timespec="milliseconds"),
             ended_at=execution.close_time.isoformat(timespec="milliseconds") if execution.close_time else None,
             temporal_ui_url=self._desk.link(execution.id, execution.run_id),
         )

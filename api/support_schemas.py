@@ -18,7 +18,7 @@ _UNWANTED: Final = frozenset({"Cc", "Zl", "Zp"})
 #: The same for readers of the OpenAPI page: one line that says something, with any white space around it.
 _ONE_LINE: Final = r"^\s*[^\s\x00-\x1f\x7f-\x9f]([^\x00-\x1f\x7f-\x9f\u2028\u2029]*[^\s\x00-\x1f\x7f-\x9f])?\s*$"
 #: Visible ASCII, without what Temporal cannot search for.
-_SEARCHABLE: Final = r"^[!#-\[\]-~]{1,128}$"
+_SEARCHABLE: Final = r"^[!#-&(-\[\]-~]{1,128}$"
 Action = Literal["retry_payment", "resolve_payment", "cancel"]
 Outcome = Literal["captured", "not_charged"]
 #: What Temporal says of the workflow itself; work on the checkout goes on only while it runs.
@@ -37,11 +37,12 @@ def _one_line(value: str) -> str:
 
 
 def _searchable(value: str) -> str:
-    # Temporal's SQLite visibility store finds no value with one of these, and an empty list would be a wrong answer.
+    # Temporal's list filters lose or misread these, even where they are escaped: the answer would be an empty list, or
+    # another customer's checkouts.
     if not re.fullmatch(r"[!-~]{1,128}", value):
         raise PydanticCustomError("searchable", "must be 1 to 128 visible ASCII characters, without spaces")
-    if '"' in value or "\\" in value:
-        raise PydanticCustomError("searchable", "Temporal cannot search for a double quote or a backslash")
+    if any(char in value for char in "'\"\\"):
+        raise PydanticCustomError("searchable", "Temporal cannot search for a quote or a backslash")
     return value
 
 

@@ -23,6 +23,7 @@ _FIRST_SPAN: Final = timedelta(minutes=1)
 _SHORTEST_SPAN: Final = timedelta(milliseconds=1)
 _BEFORE_ALL: Final = datetime(2020, 1, 1, tzinfo=UTC)
 _CALL_TIMEOUT: Final = timedelta(seconds=CALL_SECONDS)
+_FILTERS: Final = ((CHECKOUT_STATUS, "status"), (CUSTOMER_ID, "customer_id"), (ORDER_NUMBER, "order_number"))
 
 
 def quoted(value: str) -> str:
@@ -45,8 +46,8 @@ class Window:
 
     def _terms(self) -> Iterator[str]:
         yield "WorkflowType = 'CheckoutWorkflow'"
-        keys = ((CHECKOUT_STATUS, "status"), (CUSTOMER_ID, "customer_id"), (ORDER_NUMBER, "order_number"))
-        for key, name in keys:
+        yield "ExecutionStatus != 'ContinuedAsNew'"  # Another run goes on with it, and is listed instead.
+        for key, name in _FILTERS:
             value = getattr(self.wanted, name)
             if value is not None:
                 yield f"{key.name} = {quoted(value)}"
@@ -70,7 +71,7 @@ class CheckoutList:
         since = wanted.since or _BEFORE_ALL
         whole = Window(wanted, since, after.started_at if after else wanted.until, including=after is not None)
         window = await self._narrowed(whole, wanted.limit + 1 + await self._ties(whole))
-        rows = [(place_of(each), each) for each in await self._fetch(window)]
+        rows = [(place_of(each), each) for each in await self._fetch(window) if is_wanted(each, wanted)]
         rows.sort(key=lambda row: row[0], reverse=True)
         return [each for place, each in rows if after is None or place < after][: wanted.limit + 1]
 
@@ -112,6 +113,13 @@ class CheckoutList:
     async def _fetch(self, window: Window) -> list[WorkflowExecution]:
         found = self._client.list_workflows(window.filter(), page_size=MAX_SORTED, rpc_timeout=_CALL_TIMEOUT)
         return [execution async for execution in found]
+
+
+def is_wanted(execution: WorkflowExecution, wanted: ListQuery) -> bool:
+    """Whether the row has exactly the values that were asked for, however Temporal has read the filter."""
+    published = execution.typed_search_attributes
+    asked = [(key, getattr(wanted, name)) for key, name in _FILTERS]
+    return all(value is None or published.get(key) == value for key, value in asked)
 
 
 def place_of(execution: WorkflowExecution) -> Place:

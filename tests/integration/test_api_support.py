@@ -203,7 +203,7 @@ async def test_who_may_not_look_is_told_why(storefront: Storefront, place: str) 
 
 async def test_the_list_is_filtered_and_newest_first(storefront: Storefront, gateway: ScriptedGateway) -> None:
     first = await storefront.buy(customer_id="cus_1", wait=20)
-    place = await stuck(storefront, gateway, customer_id="x'OR'1'='1")
+    place = await stuck(storefront, gateway, customer_id="x`OR%1_=;--1")
     gateway.charge_answer = CAPTURED
     gateway.charge_answers.clear()
     last = await storefront.buy(customer_id="cus_1", wait=20)
@@ -214,13 +214,39 @@ async def test_the_list_is_filtered_and_newest_first(storefront: Storefront, gat
     assert (waiting["id"], waiting["workflow"], waiting["ended_at"]) == (ids[1], "running", None)
     assert waiting["payment_status"] == "unknown"
     assert [row["id"] for row in await until_listed(storefront, 2, status="confirmed")] == [ids[2], ids[0]]
-    assert [row["id"] for row in await listed(storefront, customer_id="x'OR'1'='1")] == [ids[1]]
+    assert [row["id"] for row in await listed(storefront, customer_id="x`OR%1_=;--1")] == [ids[1]]
     number = last.json()["order_number"]
     [found] = await listed(storefront, order_number=number)
     assert (found["id"], found["order_number"], found["workflow"]) == (ids[2], number, "completed")
     assert [row["id"] for row in await listed(storefront, since=waiting["created_at"])] == [ids[2], ids[1]]
     assert [row["id"] for row in await listed(storefront, until=waiting["created_at"])] == [ids[0]]
     assert await listed(storefront, customer_id="cus_1", status="payment_stuck") == []
+
+
+async def test_a_quote_in_a_filter_is_refused_and_never_finds_another_customer(
+    storefront: Storefront, gateway: ScriptedGateway
+) -> None:
+    for customer in ("x", "'x", "x'", "a''b", "a\\'b", 'x"OR"1"="1'):
+        await storefront.buy(customer_id=customer, wait=20)
+    await until_listed(storefront, 6)
+    assert [row["customer_id"] for row in await listed(storefront, customer_id="x")] == ["x"]
+    for customer in ("'x", "x'", "a''b", "a\\'b", 'x"OR"1"="1'):
+        for field in ("customer_id", "order_number"):
+            refused = await look(storefront, PLACE, **{field: customer})
+            assert problem(refused) == (422, "invalid_query")
+            assert [error["field"] for error in refused.json()["errors"]] == [field]
+
+
+async def test_no_row_is_returned_that_was_not_asked_for(
+    storefront: Storefront, gateway: ScriptedGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever Temporal makes of a filter: here it makes nothing of it."""
+    await storefront.buy(customer_id="cus_1", wait=20)
+    await storefront.buy(customer_id="cus_2", wait=20)
+    await until_listed(storefront, 2)
+    monkeypatch.setattr(visibility.Window, "filter", lambda _: "WorkflowType = 'CheckoutWorkflow'")
+    assert [row["customer_id"] for row in await listed(storefront, customer_id="cus_2")] == ["cus_2"]
+    assert await listed(storefront, customer_id="cus_2", status="cancelled") == []
 
 
 @pytest.mark.parametrize("at_once", [visibility.MAX_SORTED, 3])

@@ -20,10 +20,11 @@ def query(**parameters: str) -> ListQuery:
 
 def test_a_value_cannot_end_its_literal() -> None:
     assert quoted("x' OR '1'='1") == "'x'' OR ''1''=''1'"
-    wanted = query(status="payment_stuck", customer_id="x'OR'1'='1")
+    wanted = query(status="payment_stuck").model_copy(update={"customer_id": "x'OR'1'='1"})
     assert Window(wanted, datetime(2026, 1, 1, tzinfo=UTC), None).filter() == (
-        "WorkflowType = 'CheckoutWorkflow' AND CheckoutStatus = 'payment_stuck' "
-        "AND CustomerId = 'x''OR''1''=''1' AND StartTime >= '2026-01-01T00:00:00+00:00'"
+        "WorkflowType = 'CheckoutWorkflow' AND ExecutionStatus != 'ContinuedAsNew' "
+        "AND CheckoutStatus = 'payment_stuck' AND CustomerId = 'x''OR''1''=''1' "
+        "AND StartTime >= '2026-01-01T00:00:00+00:00'"
     )
 
 
@@ -53,6 +54,12 @@ def test_a_day_is_its_beginning_in_utc() -> None:
         ({"customer_id": "cus 42"}, "customer_id"),
         ({"customer_id": ""}, "customer_id"),
         ({"customer_id": 'a"b'}, "customer_id"),
+        ({"customer_id": 'x"OR"1"="1'}, "customer_id"),
+        ({"customer_id": "'x"}, "customer_id"),
+        ({"customer_id": "x'"}, "customer_id"),
+        ({"customer_id": "a''b"}, "customer_id"),
+        ({"customer_id": "a\\'b"}, "customer_id"),
+        ({"order_number": "'7KD2-9QXM"}, "order_number"),
         ({"customer_id": "a\\"}, "customer_id"),
         ({"customer_id": "4242424242424242"}, "customer_id"),
         ({"order_number": "\u00e9"}, "order_number"),

@@ -80,6 +80,7 @@ class Plan:
             "CHECKOUT_DATABASE_URL": self.database_url,
             "CHECKOUT_STRIPE_API_KEY": self.secrets.stripe_api_key,
             "CHECKOUT_STRIPE_API_BASE": self.sandbox_url,
+            "CHECKOUT_PAYMENT_RETURN_URL": self._return_url(),
             "CHECKOUT_WORKER_HOST": HOST,
             "CHECKOUT_WORKER_PORT": str(self.ports.worker),
         }
@@ -99,6 +100,11 @@ class Plan:
             "CHECKOUT_TEMPORAL_UI_URL": self.temporal_ui_url,
         }
         return self._program("api", self.ports.api, "/readyz", settings)
+
+    def _return_url(self) -> str:
+        """Where customers come back to from the bank's page: the shell's, for who has a shop of their own."""
+        name = "CHECKOUT_PAYMENT_RETURN_URL"
+        return self.environment.get(name) or os.environ.get(name) or f"{self.sandbox_url}/sandbox/returned"
 
     def _temporal(self) -> dict[str, str]:
         return {"CHECKOUT_TEMPORAL_ADDRESS": self.temporal_address, "CHECKOUT_TEMPORAL_NAMESPACE": self.namespace}

@@ -42,6 +42,7 @@ def routes() -> list[Route]:
         Route("/sandbox/recover", recover, methods=["POST"]),
         Route("/sandbox/ledger", show_ledger),
         Route("/sandbox/traffic", show_traffic),
+        Route("/sandbox/returned", returned),
         Route("/sandbox/authenticate/{name}", ask, methods=["GET"]),
         Route("/sandbox/authenticate/{name}/{outcome}", authenticate, methods=["POST"]),
     ]
@@ -96,6 +97,11 @@ async def show_traffic(request: Request) -> Response:
     return JSONResponse(
         {"calls": request.app.state.calls, "events_waiting": undelivered(request.app.state.ledger)},
     )
+
+
+async def returned(_: Request) -> Response:
+    """GET /sandbox/returned: where a customer comes back to in a shop that has no page of its own."""
+    return _page("<p>This is where the shop's own page would be. You can close this one.</p>")
 
 
 async def ask(request: Request) -> Response:

@@ -16,6 +16,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker, WorkerDeploymen
 from activities.orders import OrderActivities
 from activities.payment_truth import PaymentTruthActivities
 from activities.payments import PaymentActivities
+from activities.provider_hold import ProviderHoldActivities
 from activities.reconcile import ReconcileActivities
 from activities.reconcile_ledger import LedgerActivities
 from activities.records import RecordActivities
@@ -37,6 +38,7 @@ from checkout.temporal import (
 )
 from workflows.checkout import CheckoutWorkflow
 from workflows.payment_events import PaymentEventsWorkflow
+from workflows.provider_hold import ProviderHoldWorkflow
 from workflows.reconcile import ReconcileWorkflow
 
 log = logging.getLogger("checkout.worker")
@@ -59,7 +61,7 @@ def build_worker(
     return Worker(
         client,
         task_queue=TASK_QUEUE,
-        workflows=[CheckoutWorkflow, PaymentEventsWorkflow, ReconcileWorkflow],
+        workflows=[CheckoutWorkflow, PaymentEventsWorkflow, ReconcileWorkflow, ProviderHoldWorkflow],
         activities=_activities(client, database, gateway, own_events),
         workflow_runner=runner or UnsandboxedWorkflowRunner(),
         max_concurrent_activities=settings.max_concurrent_activities,
@@ -87,6 +89,7 @@ def _activities(
     reconcile = ReconcileActivities(database, client)
     ledger = LedgerActivities(database, gateway, client)
     repair = RepairActivities(database, gateway)
+    hold = ProviderHoldActivities(database, gateway, client)
     return [
         stock.reserve_stock,
         stock.release_stock,
@@ -109,6 +112,9 @@ def _activities(
         ledger.compare_ledger,
         repair.give_back,
         repair.settle_after_end,
+        hold.wait_for_provider,
+        hold.probe_provider,
+        hold.tell_waiting,
     ]
 
 

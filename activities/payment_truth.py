@@ -4,8 +4,16 @@ from temporalio import activity
 
 from activities.attempts import OPEN, Attempts, answer_from_charge, answer_from_row, attempt_of
 from activities.heartbeat import beating
+from activities.provider_account import ProviderAccount
 from checkout.db.session import Database
-from checkout.domain.errors import Contradicted, OutcomeUnknown, ProviderRefusedCall, ProviderUnavailable
+from checkout.domain.errors import (
+    Contradicted,
+    NotAtProvider,
+    OutcomeUnknown,
+    ProviderHeld,
+    ProviderRefusedCall,
+    ProviderUnavailable,
+)
 from checkout.domain.requests import PaymentAnswer, PaymentInQuestion, Resolution
 from checkout.domain.states import PaymentStatus
 from checkout.payments.gateway import Attempt, Charge, PaymentGateway
@@ -17,6 +25,7 @@ class PaymentTruthActivities:
     def __init__(self, database: Database, gateway: PaymentGateway) -> None:
         self._gateway = gateway
         self._attempts = Attempts(database, gateway)
+        self._account = ProviderAccount(database, gateway)
 
     @activity.defn
     async def look_up_payment(self, question: PaymentInQuestion) -> PaymentAnswer:
@@ -31,10 +40,15 @@ class PaymentTruthActivities:
         row = await self._attempts.read(question.checkout_id, question.attempt)
         if row.status not in OPEN:
             return await self._attempts.answered(row)
-        charge = await self._attempts.look(attempt_of(row))
+        attempt = attempt_of(row)
+        try:
+            charge = await self._attempts.look(attempt)
+        except NotAtProvider as missing:
+            await self._account.explain(missing)
+            raise
         if charge is None:
             raise OutcomeUnknown("the provider does not know the payment (yet)")
-        return await self._recorded(attempt_of(row), charge, question.actor, question.reason)
+        return await self._recorded(attempt, charge, question.actor, question.reason)
 
     @activity.defn
     async def settle_payment(self, question: PaymentInQuestion) -> PaymentAnswer:
@@ -50,13 +64,23 @@ class PaymentTruthActivities:
         if row.status not in OPEN:
             return await self._attempts.answered(row)
         attempt = attempt_of(row)
-        charge = await self._gateway.void(attempt)
+        charge = await self._stopped(attempt)
         if charge is None:
             await self._attempts.record_void(attempt, question.actor, question.reason)
             return PaymentAnswer(PaymentStatus.VOIDED)
         if charge.status in OPEN:
             raise OutcomeUnknown(f"the provider cannot stop the payment yet: it is {charge.status}")
         return await self._recorded(attempt, charge, question.actor, question.reason)
+
+    async def _stopped(self, attempt: Attempt) -> Charge | None:
+        """What the attempt had come to when it was stopped. Nothing counts only in the account where it would be."""
+        if attempt.provider_reference is None:
+            await self._account.check(anew=True)
+        try:
+            return await self._gateway.void(attempt)
+        except NotAtProvider as missing:
+            await self._account.explain(missing)
+            raise
 
     @activity.defn
     async def resolve_payment(self, resolution: Resolution) -> PaymentAnswer:
@@ -74,9 +98,13 @@ class PaymentTruthActivities:
         attempt = attempt_of(row)
         try:
             charge = await self._ask(attempt, resolution)
+        except ProviderHeld:
+            raise  # The provider would tell, once our key is right. That is no silence in which a word counts.
         except (OutcomeUnknown, ProviderUnavailable):
             return await self._believe(attempt, resolution)
         except ProviderRefusedCall as refusal:
+            if isinstance(refusal, NotAtProvider):
+                await self._account.check(anew=True)
             raise Contradicted(f"the provider knows no such payment of this checkout: {refusal}") from refusal
         if charge is None and resolution.outcome == PaymentStatus.CAPTURED:
             raise Contradicted("the provider knows of no payment for this checkout")
@@ -85,14 +113,18 @@ class PaymentTruthActivities:
             return PaymentAnswer(PaymentStatus.VOIDED)
         if charge.status in OPEN:
             raise Contradicted(f"the provider says that the payment is {charge.status}")
+        if resolution.outcome == PaymentStatus.CAPTURED and charge.status != PaymentStatus.CAPTURED:
+            # The look was for a capture. Whatever else it shows may be another try's.
+            raise Contradicted(f"the provider says that the payment is {charge.status}")
         answer = await self._recorded(attempt, charge, resolution.actor, resolution.reason)
         return self._agreed(answer, resolution)
 
     async def _ask(self, attempt: Attempt, resolution: Resolution) -> Charge | None:
         if resolution.outcome == PaymentStatus.CAPTURED:
-            reference = resolution.provider_reference or attempt.provider_reference
-            return await self._gateway.find(attempt.with_reference(reference))
-        return await self._gateway.void(attempt)
+            typed = resolution.provider_reference
+            claimed = attempt.claimed_under(typed) if typed and typed != attempt.provider_reference else attempt
+            return await self._gateway.find(claimed)
+        return await self._stopped(attempt)
 
     async def _believe(self, attempt: Attempt, resolution: Resolution) -> PaymentAnswer:
         """The provider is silent. A capture needs its reference as a proof, which reconciliation checks later."""

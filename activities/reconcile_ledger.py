@@ -13,11 +13,12 @@ from temporalio.client import Client
 
 from activities.heartbeat import beating
 from activities.reconcile import Workflows
+from activities.repair import is_ours
 from checkout.db import reconcile
 from checkout.db.session import Database
 from checkout.domain.reconcile import ComparedPage, Mismatch, MismatchKind, PageQuery
 from checkout.domain.states import CheckoutStatus, PaymentStatus
-from checkout.payments.gateway import LedgerEntry, PaymentGateway
+from checkout.payments.gateway import LedgerEntry, OddEntry, PaymentGateway
 
 _ENTRIES_A_PAGE = 1000
 _UNSEEN_A_PAGE = 100
@@ -48,14 +49,16 @@ class LedgerActivities:
         created_from = int(datetime.fromisoformat(query.since).timestamp())
         until = datetime.fromisoformat(query.until).timestamp()
         created_to = int(query.cursor) if query.cursor else int(until) + _SKEW_SECONDS
-        entries, next_to = await self._read(created_from, created_to)
+        found, next_to = await self._read(created_from, created_to)
+        entries = [one for one in found if isinstance(one, LedgerEntry)]
         faults = [fault for fault in await self._faults(entries) if await self._is_so(fault, query, until)]
+        faults += await self._odd([one for one in found if isinstance(one, OddEntry)])
         faults += await self._unseen(entries, created_from if next_to is None else next_to + 1, created_to)
-        return ComparedPage(len(entries), tuple(_without_strangers(faults)), None if next_to is None else str(next_to))
+        return ComparedPage(len(found), tuple(_without_strangers(faults)), None if next_to is None else str(next_to))
 
-    async def _read(self, created_from: int, created_to: int) -> tuple[list[LedgerEntry], int | None]:
+    async def _read(self, created_from: int, created_to: int) -> tuple[list[LedgerEntry | OddEntry], int | None]:
         """A part of the ledger, and the second in which the next one ends; a second is never divided."""
-        entries: list[LedgerEntry] = []
+        entries: list[LedgerEntry | OddEntry] = []
         async with aclosing(self._gateway.ledger(created_from, created_to)) as ledger:
             async for entry in ledger:
                 if len(entries) >= _ENTRIES_A_PAGE and entry.created < entries[-1].created:
@@ -67,6 +70,18 @@ class LedgerActivities:
         ids, references = [one.checkout_id for one in entries], [one.provider_reference for one in entries]
         rows = await self._database.all(reconcile.INTENTS, {"checkout_ids": ids, "references": references})
         return [found for entry, row in zip(entries, rows, strict=True) if (found := verdict(entry, row))]
+
+    async def _odd(self, entries: list[OddEntry]) -> list[Mismatch]:
+        """Payments of ours that cannot be read; those of others are left alone."""
+        if not entries:
+            return []
+        references = [one.provider_reference for one in entries]
+        rows = await self._database.all(reconcile.INTENTS, {"checkout_ids": references, "references": references})
+        return [
+            Mismatch(MismatchKind.PAYMENT_CANNOT_BE_READ, one.why, provider_reference=one.provider_reference)
+            for one, row in zip(entries, rows, strict=True)
+            if row.is_recorded or one.deployment == row.deployment
+        ]
 
     async def _is_so(self, fault: Mismatch, query: PageQuery, until: float) -> bool:
         """Whether it is still so at a second look, is not new, and no workflow is working on it."""
@@ -96,19 +111,29 @@ class LedgerActivities:
         if entry and entry.checkout_id == row.checkout_id:
             # It lies in another part of the ledger, since the clocks differ or an earlier try made it.
             return next(iter(await self._faults([entry])), None)
-        detail = "the payment counts as captured, and the provider knows of no such payment of this checkout"
-        return Mismatch(
-            MismatchKind.CONFIRMED_BUT_NOT_CAPTURED, detail, row.checkout_id, provider_reference=row.provider_reference
-        )
+        if entry is None and await self._gateway.sees(row.provider_reference):
+            kind, detail = MismatchKind.PAYMENT_CANNOT_BE_READ, "it no longer names its checkout: somebody edited it"
+        else:
+            kind = MismatchKind.CONFIRMED_BUT_NOT_CAPTURED
+            detail = "the payment counts as captured, and the provider knows of no such payment of this checkout"
+        return Mismatch(kind, detail, row.checkout_id, provider_reference=row.provider_reference)
 
 
 def verdict(entry: LedgerEntry, row: Row[Any]) -> Mismatch | None:
-    """What is wrong with an intent, given what the tables say of it; nothing while its checkout is under way."""
+    """What is wrong with an intent, given what the tables say of it; nothing while its checkout is under way, and
+    nothing with another program's.
+    """
     status = CheckoutStatus(row.status) if row.status else None
     if status is not None and not status.is_final:
         return None
+    if not is_ours(entry, row):
+        return _not_ours(entry, status)
     if status == CheckoutStatus.CONFIRMED and entry.provider_reference == row.kept_reference:
         return _sale_fault(entry, row)
+    return _ending_fault(entry, row, status)
+
+
+def _ending_fault(entry: LedgerEntry, row: Row[Any], status: CheckoutStatus | None) -> Mismatch | None:
     ended = f"the checkout is {status}" if status else "no such checkout is known"
     if entry.held_minor > 0:
         detail = f"the provider holds {entry.held_minor} minor units of {entry.currency}, and {ended}"
@@ -118,6 +143,14 @@ def verdict(entry: LedgerEntry, row: Row[Any]) -> Mismatch | None:
     if row.refund_is_unfinished:
         return _fault(entry, MismatchKind.REFUND_UNFINISHED, f"{ended}, and its refund has not arrived yet")
     return None
+
+
+def _not_ours(entry: LedgerEntry, status: CheckoutStatus | None) -> Mismatch | None:
+    """One that names a checkout of ours and does not bear our mark may be a forgery; it is reported, and left alone."""
+    if status is None or not (entry.held_minor > 0 or entry.may_still_capture):
+        return None
+    detail = f"it names a checkout that is {status}, and is not a payment that this shop made; it is left alone"
+    return _fault(entry, MismatchKind.PAYMENT_OF_ANOTHER_PROGRAM, detail)
 
 
 def _orphan(status: CheckoutStatus | None) -> MismatchKind:

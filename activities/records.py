@@ -35,7 +35,11 @@ class RecordActivities:
                 "status": change.status,
                 "reason": change.reason,
                 "actor": change.actor,
-                "from_statuses": [before for before, after in TRANSITIONS["checkouts"] if after == change.status],
+                # What stays in its state may stay there for another reason.
+                "from_statuses": [
+                    change.status,
+                    *(before for before, after in TRANSITIONS["checkouts"] if after == change.status),
+                ],
             },
         )
 

@@ -37,20 +37,7 @@ class Metrics:
         accepted = Counter(
             "checkout_api_checkouts", "Checkouts accepted, by whether they were new.", ["kind"], registry=self._registry
         )
-        self._open = Gauge(
-            "checkout_open_checkouts", "Open checkouts that wait for somebody.", ["status"], registry=self._registry
-        )
-        self._mismatches = Gauge(
-            "checkout_reconcile_mismatches",
-            "What the last reconciliation found and could not put right; NaN before any.",
-            registry=self._registry,
-        )
-        self._mismatches.set(math.nan)
-        self._read_at = Gauge(
-            "checkout_overview_timestamp_seconds",
-            "When Temporal last told the two above (Unix time); 0 before the first time.",
-            registry=self._registry,
-        )
+        self._overview()
         self._webhooks = Counter(
             "checkout_api_webhooks",
             "Provider events received, by what became of them.",
@@ -68,6 +55,28 @@ class Metrics:
         )
         self.started = accepted.labels("started")
         self.replayed = accepted.labels("replayed")
+
+    def _overview(self) -> None:
+        """What is read of Temporal now and then."""
+        self._open = Gauge(
+            "checkout_open_checkouts", "Open checkouts that wait for somebody.", ["status"], registry=self._registry
+        )
+        self._holds = Gauge(
+            "checkout_provider_holds",
+            "1 while the provider takes no payment from our account or key, else 0.",
+            registry=self._registry,
+        )
+        self._mismatches = Gauge(
+            "checkout_reconcile_mismatches",
+            "What the last reconciliation found and could not put right; NaN before any.",
+            registry=self._registry,
+        )
+        self._mismatches.set(math.nan)
+        self._read_at = Gauge(
+            "checkout_overview_timestamp_seconds",
+            "When Temporal last told the three above (Unix time); 0 before the first time.",
+            registry=self._registry,
+        )
 
     def observe(self, route: str, method: str, status: int, seconds: float) -> None:
         """Count one request."""
@@ -92,6 +101,7 @@ class Metrics:
         """Show these numbers until newer ones are known."""
         for status, count in overview.waiting.items():
             self._open.labels(status).set(count)
+        self._holds.set(overview.holds)
         self._mismatches.set(math.nan if overview.mismatches is None else overview.mismatches)
         self._read_at.set(overview.read_at)
 

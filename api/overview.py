@@ -11,6 +11,7 @@ from temporalio.client import Client
 
 from api.temporal_calls import CALL_SECONDS
 from api.visibility import quoted
+from checkout.domain.hold import HOLD_WORKFLOW
 from checkout.domain.reconcile import RECONCILE_WORKFLOW, ReconcileReport
 from checkout.domain.states import CheckoutStatus
 from checkout.temporal import CHECKOUT_STATUS
@@ -23,7 +24,8 @@ _CALL_TIMEOUT: Final = timedelta(seconds=CALL_SECONDS)
 
 @dataclass(frozen=True)
 class Overview:
-    """Open checkouts by status, and the unrepaired mismatches of the last report (None before any).
+    """Open checkouts by status, the unrepaired mismatches of the last report (None before any), and how many holds keep
+    all payments waiting: 1 or 0.
 
     ``read_at`` is Unix time in seconds.
     """
@@ -31,6 +33,7 @@ class Overview:
     waiting: Mapping[CheckoutStatus, int]
     mismatches: int | None
     read_at: float
+    holds: int = 0
 
 
 class Overviews:
@@ -54,8 +57,8 @@ class Overviews:
 
     async def _read(self) -> Overview:
         counts = asyncio.gather(*map(self._count, WAITING))
-        counted, mismatches = await asyncio.gather(counts, self._mismatches())
-        return Overview(dict(zip(WAITING, counted, strict=True)), mismatches, time.time())
+        counted, mismatches, holds = await asyncio.gather(counts, self._mismatches(), self._holds())
+        return Overview(dict(zip(WAITING, counted, strict=True)), mismatches, time.time(), holds)
 
     async def _count(self, status: CheckoutStatus) -> int:
         # A terminated workflow keeps the status that it published last, and waits for nobody any more.
@@ -63,6 +66,10 @@ class Overviews:
             "WorkflowType = 'CheckoutWorkflow' AND ExecutionStatus = 'Running' "
             f"AND {CHECKOUT_STATUS.name} = {quoted(status)}"
         )
+        return (await self._client.count_workflows(query, rpc_timeout=_CALL_TIMEOUT)).count
+
+    async def _holds(self) -> int:
+        query = f"WorkflowType = {quoted(HOLD_WORKFLOW)} AND ExecutionStatus = 'Running'"
         return (await self._client.count_workflows(query, rpc_timeout=_CALL_TIMEOUT)).count
 
     async def _mismatches(self) -> int | None:

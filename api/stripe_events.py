@@ -18,8 +18,8 @@ from checkout.domain.requests import PaymentEvent
 #: Stripe's own default: an event that was signed longer ago may be a replay of somebody else's.
 TOLERANCE_SECONDS: Final = 300
 
-#: Those of payments, and of what gives money back (https://docs.stripe.com/api/events/types).
-_OUR_TYPES = re.compile(r"(payment_intent|refund)\.[a-z_]{1,60}|charge\.(refunded|refund\.updated)")
+#: Those of payments, and of what gives money back or takes it (https://docs.stripe.com/api/events/types).
+_OUR_TYPES = re.compile(r"(payment_intent|refund|charge\.dispute)\.[a-z_]{1,60}|charge\.(refunded|refund\.updated)")
 _EVENT_ID = re.compile(r"evt_[A-Za-z0-9_]{1,251}")
 _ACCOUNT_ID = re.compile(r"acct_[A-Za-z0-9_]{1,250}")
 _INTENT_ID = re.compile(r"pi_[A-Za-z0-9_]{1,252}")

@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, field_validator
+from pydantic import AfterValidator, AwareDatetime, Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
@@ -99,6 +99,10 @@ class PaymentSettings(Group):
     stripe_api_base: Annotated[
         str, AfterValidator(base_url), Field(description="where the provider's API is: Stripe's, or the sandbox's")
     ] = "https://api.stripe.com"
+    stripe_account_since: Annotated[
+        AwareDatetime | None,
+        Field(description="since when the shop's payments are in this account and mode, after a change; ISO 8601"),
+    ] = None
     provider_timeout_seconds: Annotated[Seconds, Field(description="how long one call to the provider may take")] = 10
     # It is part of every charge, and a charge that is repeated must repeat it.
     payment_return_url: Annotated[

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from checkout.payments.gateway import Attempt
+from checkout.payments.gateway import Attempt, RefundCall
 
 T = TypeVar("T")
 
@@ -17,6 +17,13 @@ def attempt(payment_method: str = "pm_card_visa", **changes: Any) -> Attempt:
     checkout_id = f"chk_{uuid.uuid4().hex}"
     first = Attempt(checkout_id, 1, f"{checkout_id}-1", payment_method, 2580, "EUR", int(time.time()))
     return replace(first, **changes)
+
+
+def refund_of(attempt: Attempt, provider_reference: str, amount_minor: int, key: str = "refund") -> RefundCall:
+    """A refund of so much of an attempt's intent."""
+    return RefundCall(
+        attempt.checkout_id, provider_reference, amount_minor, attempt.currency, f"{attempt.idempotency_key}-{key}"
+    )
 
 
 async def until(ask: Callable[[], Awaitable[T]], is_so: Callable[[T], object]) -> T:

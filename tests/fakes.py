@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
+from datetime import datetime
 from typing import TypeVar
 
 from checkout.domain.states import PaymentStatus, RefundStatus
-from checkout.payments.gateway import Attempt, Charge, LedgerEntry, Refund
+from checkout.payments.gateway import Attempt, Charge, LedgerEntry, OddEntry, Refund, RefundCall
 
 T = TypeVar("T")
+ChargeOrNone = TypeVar("ChargeOrNone", Charge, Charge | None)
 
 
 class ScriptedGateway:
@@ -20,9 +22,17 @@ class ScriptedGateway:
         self.charge_answer: Charge | Exception = Charge(PaymentStatus.CAPTURED, "pi_1", 2580, "EUR")
         #: For this try of the customer alone, instead of `charge_answer`.
         self.charge_answers: dict[int, Charge | Exception] = {}
+        #: And for this checkout alone.
+        self.charge_answers_by_checkout: dict[str, Charge | Exception] = {}
         self.find_answer: Charge | Exception | None = None
         self.void_answer: Charge | Exception | None = None
+        self._captured: dict[str, Charge] = {}
         self.refund_status = RefundStatus.SUCCEEDED
+        #: What the provider shows of refunds that others made.
+        self.standing_refunds: list[Refund] = []
+        #: Whether our key is one of the account that has the shop's payments.
+        self.sees_payments = True
+        self.account_since: datetime | None = None
         #: What the provider's ledger shows.
         self.books: list[LedgerEntry] = []
         #: A test that clears `let_go` holds a charge in its middle, from `arrived` on.
@@ -34,20 +44,34 @@ class ScriptedGateway:
         self.charged.append(attempt)
         self.arrived.set()
         await self.let_go.wait()
-        return _raise_or_return(self.charge_answers.get(attempt.number, self.charge_answer))
+        usual = self.charge_answers.get(attempt.number, self.charge_answer)
+        return self._told(_raise_or_return(self.charge_answers_by_checkout.get(attempt.checkout_id, usual)))
 
     async def find(self, attempt: Attempt) -> Charge | None:
         self.looks += 1
-        return _raise_or_return(self.find_answer)
+        return self._told(_raise_or_return(self.find_answer))
 
     async def void(self, attempt: Attempt) -> Charge | None:
-        return _raise_or_return(self.void_answer)
+        # What was captured stays so, whatever is asked for later.
+        return self._told(_raise_or_return(self.void_answer)) or self._captured.get(attempt.provider_reference or "")
 
-    async def refund(self, attempt: Attempt, provider_reference: str, amount_minor: int) -> Refund:
-        self.refunded.append(amount_minor)
-        return Refund(self.refund_status, "re_1", amount_minor, attempt.currency)
+    def _told(self, charge: ChargeOrNone) -> ChargeOrNone:
+        if charge and charge.status is PaymentStatus.CAPTURED:
+            self._captured[charge.provider_reference] = charge
+        return charge
 
-    async def ledger(self, created_from: int, created_to: int) -> AsyncGenerator[LedgerEntry, None]:
+    async def refund(self, call: RefundCall) -> Refund:
+        self.refunded.append(call.amount_minor)
+        return Refund(self.refund_status, "re_1", call.amount_minor, call.currency)
+
+    async def refunds(self, provider_reference: str) -> list[Refund]:
+        made = [Refund(self.refund_status, "re_1", amount_minor, "EUR") for amount_minor in self.refunded]
+        return made + self.standing_refunds
+
+    async def sees(self, provider_reference: str) -> bool:
+        return self.sees_payments
+
+    async def ledger(self, created_from: int, created_to: int) -> AsyncGenerator[LedgerEntry | OddEntry, None]:
         for entry in sorted(self.books, key=lambda entry: -entry.created):
             if created_from <= entry.created <= created_to:
                 yield entry

@@ -1,4 +1,4 @@
-"""What the outside may ask of a checkout and tell it: queries, updates, and the signal of the provider's events.
+"""What the outside may ask of a checkout and tell it: queries, updates, and the signals of the provider.
 
 An update is refused by its validator where that can be known at once, so that a refusal makes no history and does not
 count towards the updates that Temporal allows a run. What is accepted and then refused is in the history.
@@ -90,6 +90,11 @@ class CheckoutCommands:
     def refuse_resolution(self, command: ResolvePayment) -> None:
         """Raises as `SupportDesk.check` and `Updates.refuse` do."""
         self._updates.refuse(command, self._payment.desk.check)
+
+    @workflow.signal
+    def provider_released(self) -> None:
+        """The provider takes payments from our account again (`checkout.domain.hold`): ask now."""
+        self._payment.nudge()
 
     @workflow.signal
     def payment_event(self, event: PaymentEvent) -> None:

@@ -5,6 +5,7 @@ window runs), and support's (nobody knows: ask on, and take commands). A look at
 only makes the next look come sooner.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import count
 
@@ -12,6 +13,7 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, RetryState
 
 from workflows import policies
+from workflows.policies import Policy
 from workflows.progress import Progress
 from workflows.saga import Refused, Saga, Step
 from workflows.support_desk import SupportDesk
@@ -20,16 +22,24 @@ from workflows.waits import Waits
 with workflow.unsafe.imports_passed_through():
     from activities.payment_truth import PaymentTruthActivities
     from activities.payments import PaymentActivities
+    from activities.provider_hold import ProviderHoldActivities
     from checkout.domain.money import Money
     from checkout.domain.requests import (
         ChargePayment,
         CheckoutRequest,
+        Patience,
         PaymentAnswer,
         PaymentInQuestion,
         SubmitPayment,
     )
     from checkout.domain.resume import PaymentPosition
     from checkout.domain.states import CheckoutStatus, PaymentStatus, Reason
+
+#: A checkout whose payment is held is told within a minute when it may go on. It looks for itself after so many times
+#: of what a payment may take before it is stuck, for somebody may have terminated the workflow that would tell it.
+_HELD_FACTOR = 5
+#: And after so long when nobody else's is held (any more).
+_ALONE_SECONDS = 10.0
 
 CHARGE_PAYMENT = Step(
     PaymentActivities.charge_payment,
@@ -123,7 +133,7 @@ class PaymentStory:
                 case PaymentStatus.REQUIRES_ACTION:
                     answer = await self._customers_turn(charge, answer)
                 case PaymentStatus.UNKNOWN:
-                    answer = await self._supports_turn(charge)
+                    answer = await self._supports_turn(charge, answer.held)
                 case _:
                     return answer
             self._learned(charge, answer)
@@ -182,18 +192,29 @@ class PaymentStory:
             if looked and workflow.time() >= closes_at:
                 raise Refused(Reason.PAYMENT_WINDOW_EXPIRED, answer)
 
-    async def _supports_turn(self, charge: ChargePayment) -> PaymentAnswer:
-        """Nobody knows. The provider is asked on with the same key, and support may command."""
+    async def _supports_turn(self, charge: ChargePayment, held: Reason | None) -> PaymentAnswer:
+        """Nobody knows, so the provider is asked again with the same key; or nobody can be charged (``held`` says why),
+        so the one workflow that asks for all tells when to go on. Support may command.
+        """
         resumed = self._waits.take_over()
         pauses_seconds = self._waits.pauses(resumed, first=5, growth=1.3, slowest=3600)
         with self.desk:  # Open before anybody can see that the payment is stuck.
             if not resumed:
-                await self._progress.enters(CheckoutStatus.PAYMENT_STUCK, self._saga)
+                await self._progress.enters(CheckoutStatus.PAYMENT_STUCK, self._saga, held)
             while True:
-                await self._waits.pause(next(pauses_seconds), or_until=lambda: self.desk.has_command)
-                answer = await (self._obey(charge) if self.desk.has_command else self._ask_on(charge))
-                if answer:
+                pause_seconds = await self._join(charge) if held else next(pauses_seconds)
+                await self._waits.pause(pause_seconds, or_until=lambda: self.desk.has_command)
+                answer = await (self._obey(charge) if self.desk.has_command else self._go_on(charge))
+                if answer and not answer.held:
                     return answer
+                if held != (held := answer.held if answer else None):
+                    await self._progress.enters(CheckoutStatus.PAYMENT_STUCK, self._saga, held)
+
+    async def _join(self, charge: ChargePayment) -> float:
+        """Have it told when payments are taken again; how long to wait for that at most, in seconds."""
+        question = PaymentInQuestion(charge.checkout_id, charge.attempt)
+        is_held = await self._saga.ask(ProviderHoldActivities.wait_for_provider, question, policies.temporal)
+        return _HELD_FACTOR * self._request.patience.payment_stuck_after_seconds if is_held else _ALONE_SECONDS
 
     async def _obey(self, charge: ChargePayment) -> PaymentAnswer | None:
         answer = await self.desk.carry_out(charge, self._next_method or charge.payment_method)
@@ -202,9 +223,18 @@ class PaymentStory:
         if answer and not answer.verified and answer.status == PaymentStatus.VOIDED:
             # Only a person says that nothing was taken. That is enough to end it, and too little to charge again.
             raise Refused(Reason.CANCELLED_BY_SUPPORT, answer)
+        if answer and answer.status == PaymentStatus.VOIDED:
+            self._uncounted_tries += 1  # Nobody knows what it was, so it is none of the customer's.
         if answer and answer.status != PaymentStatus.CAPTURED:
             self._next_method = self.desk.next_method or self._next_method
         return answer
+
+    async def _go_on(self, charge: ChargePayment) -> PaymentAnswer | None:
+        """Ask again; but who has chosen to pay in another way is not charged in this one any more."""
+        if self._next_method is None:
+            return await self._ask_on(charge)
+        answer = await self._settle(charge, policies.one_look)
+        return None if answer.status == PaymentStatus.UNKNOWN else answer
 
     async def _ask_on(self, charge: ChargePayment) -> PaymentAnswer | None:
         try:
@@ -223,11 +253,13 @@ class PaymentStory:
         self._uncounted_tries += answer.status == PaymentStatus.VOIDED
         return answer
 
-    async def _settle(self, charge: ChargePayment) -> PaymentAnswer:
+    async def _settle(
+        self, charge: ChargePayment, policy: Callable[[Patience], Policy] = policies.provider
+    ) -> PaymentAnswer:
         """Make sure that this try takes nothing any more, before the customer pays in another way."""
         question = PaymentInQuestion(charge.checkout_id, charge.attempt, "customer", "pays in another way")
         try:
-            return _kept(await self._saga.ask(PaymentTruthActivities.settle_payment, question, policies.provider))
+            return _kept(await self._saga.ask(PaymentTruthActivities.settle_payment, question, policy))
         except ActivityError:
             return PaymentAnswer(PaymentStatus.UNKNOWN)
 

@@ -45,6 +45,11 @@ def database(_: Patience) -> Policy:
     return Policy(_DATABASE_TIMEOUT, _retry(first=0.2, slowest=5, hopeless=_HOPELESS), local_first=True)
 
 
+def temporal(_: Patience) -> Policy:
+    """A call of Temporal itself, which no workflow task is held open for."""
+    return Policy(_DATABASE_TIMEOUT, _retry(first=0.2, slowest=5, hopeless=[]))
+
+
 def database_for_good(patience: Patience) -> Policy:
     """The same for what cannot be undone: before it runs, the history has to say that it comes next.
 

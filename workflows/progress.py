@@ -44,6 +44,12 @@ _SENTENCES = {
     CheckoutStatus.REJECTED: "Refused before anything happened. Nothing is held, nothing is charged.",
     CheckoutStatus.CANCELLED: "Undone. Nothing is held, nothing is charged.",
 }
+#: The same, of a payment that is stuck for a reason which is none of the customer's.
+_HELD = (
+    "**The payment waits**: the provider takes none from our account or key at present (the reason below). Nothing is "
+    "undone, and it goes on by itself within a minute of that being put right: see the workflow `provider-hold`. "
+    "Support may cancel it. *Cancel* undoes everything; *Terminate* nothing."
+)
 
 
 class Progress:
@@ -112,7 +118,8 @@ class Progress:
         """What the last try to pay has come to, as the view shows it."""
         payment = self.view.payment
         url = payment.next_action["url"] if payment.next_action else None
-        return PaymentAnswer(payment.status, None, payment.decline_code, bool(payment.retryable), url)
+        held = self.view.reason if self.view.reason and self.view.reason.is_hold else None
+        return PaymentAnswer(payment.status, None, payment.decline_code, bool(payment.retryable), url, held=held)
 
     def refused(self, answer: Any) -> None:
         """A step said no; that of a payment tells where the money is now."""
@@ -133,10 +140,11 @@ class Progress:
         if not self.status.is_final:
             self.becomes(reason.ending, reason)
 
-    async def enters(self, status: CheckoutStatus, saga: Saga) -> None:
+    async def enters(self, status: CheckoutStatus, saga: Saga, reason: Reason | None = None) -> None:
         """The checkout comes to a state in which it waits; its row and the audit log learn of it too."""
-        self.becomes(status, self.view.reason)
-        await saga.ask(RecordActivities.record_status, StatusChange(self.view.id, status))
+        kept = self.view.reason if status == CheckoutStatus.COMPENSATION_STUCK else reason
+        self.becomes(status, kept)
+        await saga.ask(RecordActivities.record_status, StatusChange(self.view.id, status, reason))
 
     def becomes(self, status: CheckoutStatus, reason: Reason | None = None) -> None:
         """The checkout enters another state, for this reason if it is not a happy one."""
@@ -160,9 +168,10 @@ class Progress:
     def _goes_on(self, payment: PaymentView) -> None:
         """A payment that was stuck or awaited is under way again; a checkout that is being undone stays so."""
         waited = self.status in (CheckoutStatus.AWAITING_PAYMENT, CheckoutStatus.PAYMENT_STUCK)
-        self._show(status=CheckoutStatus.PROCESSING if waited else self.status, payment=payment)
-        if waited:
-            self._publish()
+        if not waited:
+            return self._show(payment=payment)
+        self._show(status=CheckoutStatus.PROCESSING, reason=None, payment=payment)
+        return self._publish()
 
     def _show(self, **changes: Any) -> None:
         self.view = replace(self.view, updated_at=_now(), **changes)
@@ -191,7 +200,8 @@ def details(view: CheckoutView) -> str:
     payment = view.payment
     declined = f", {payment.decline_code}" if payment.decline_code else ""
     facts.append(f"Payment: **{payment.status}**{declined}, tries: {payment.attempts}")
-    return f"{_SENTENCES[view.status]}\n\n" + "\n".join(f"* {fact}" for fact in facts)
+    sentence = _HELD if view.status == CheckoutStatus.PAYMENT_STUCK and view.reason else _SENTENCES[view.status]
+    return f"{sentence}\n\n" + "\n".join(f"* {fact}" for fact in facts)
 
 
 def _now() -> str:

@@ -70,7 +70,7 @@ class Waits:
         """Pauses in seconds, ever longer; after a run that had begun one, what is left of it, and then longer still."""
         if resumed:
             yield max(0.0, resumed.looks_at - workflow.time())
-            first = min(resumed.pause_seconds * growth, slowest)
+            first = min(max(first, resumed.pause_seconds * growth), slowest)
         for pause_seconds in ever_slower(first, growth, slowest):
             self._stands(pause_seconds=pause_seconds)
             yield pause_seconds

@@ -18,9 +18,11 @@ CLOSE = text("""
     WHERE checkout_id = :checkout_id AND status IN ('compensating', 'compensation_stuck')
 """)
 
-#: Only ever along an allowed transition: a change that comes late finds the checkout further on, and does nothing.
+#: Only ever along an allowed transition: a change that comes late finds the checkout further on, and does nothing. What
+#: is being undone keeps the reason why.
 CHANGE_STATUS = text("""
-    UPDATE checkouts SET status = :status, reason = coalesce(:reason, reason), actor = :actor
+    UPDATE checkouts SET status = :status, actor = :actor,
+           reason = CASE WHEN status = 'compensating' THEN coalesce(:reason, reason) ELSE :reason END
     WHERE checkout_id = :checkout_id AND status = ANY (CAST(:from_statuses AS text[]))
 """)
 

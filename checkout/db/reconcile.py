@@ -64,9 +64,13 @@ MATCH_EVENTS = text("""
     RETURNING e.event_id
 """)
 
-#: What the tables say of each intent, in the order asked: how its checkout stands, and which capture it counts on.
+#: What the tables say of each intent, in the order asked: how its checkout stands, which capture it counts on, whether
+#: an attempt is known to have made the intent, and the mark of what this deployment makes.
 INTENTS = text("""
-    SELECT c.status, kept.provider_reference AS kept_reference, kept.captured_minor, kept.captured_currency,
+    SELECT c.status, (SELECT d.mark FROM deployment d) AS deployment,
+           EXISTS (SELECT FROM payments p WHERE p.provider_reference = w.provider_reference
+                   OR p.checkout_id = w.checkout_id AND p.deployment IS NULL) AS is_recorded,
+           kept.provider_reference AS kept_reference, kept.captured_minor, kept.captured_currency,
            EXISTS (SELECT FROM payments p JOIN refunds r USING (checkout_id, attempt)
                    WHERE p.checkout_id = w.checkout_id AND p.provider_reference = w.provider_reference
                    AND r.status <> 'succeeded') AS refund_is_unfinished
@@ -94,9 +98,11 @@ START_GIVING_BACK = text("""
           AND (provider_reference = :provider_reference OR provider_reference IS NULL AND attempt = :attempt)
         ORDER BY attempt DESC LIMIT 1
     ), noted AS (
-        INSERT INTO refunds (checkout_id, attempt, idempotency_key, amount_minor, currency, status, reason, actor)
+        INSERT INTO refunds AS r (checkout_id, attempt, idempotency_key, amount_minor, currency, status, reason, actor)
         SELECT checkout_id, attempt, :idempotency_key, :amount_minor, :currency, 'pending', :reason, :actor FROM mine
-        ON CONFLICT DO NOTHING
+        -- One that had succeeded did not last: the bank has reported it as failed since.
+        ON CONFLICT (checkout_id, attempt) DO UPDATE SET status = 'failed', actor = excluded.actor,
+            reason = excluded.reason WHERE r.status = 'succeeded'
     )
     INSERT INTO audit_log (checkout_id, entity, entity_key, before, after, actor, reason)
     VALUES (:checkout_id, 'reconciliation', :provider_reference, 'captured', 'refunding', :actor, :reason)

@@ -34,6 +34,8 @@ class MismatchKind(StrEnum):
     CONFIRMED_BUT_NOT_CAPTURED = "confirmed_but_not_captured"
     CONFIRMED_BUT_REFUNDED = "confirmed_but_refunded"
     CAPTURED_ANOTHER_AMOUNT = "captured_another_amount"
+    PAYMENT_OF_ANOTHER_PROGRAM = "payment_of_another_program"
+    PAYMENT_CANNOT_BE_READ = "payment_cannot_be_read"
     NOT_COMPARED = "not_compared"
 
     @property

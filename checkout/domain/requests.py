@@ -160,7 +160,8 @@ class PaymentAnswer:
     """What became of one try. A decline is an answer like any other; an outage is none.
 
     ``refusal`` is set when money was taken that may not be kept. ``retryable`` tells a soft decline (the same method
-    may work later) from a hard one. ``verified`` is False where only a person vouches for it.
+    may work later) from a hard one. ``verified`` is False where only a person vouches for it. ``held`` says why nobody
+    can be charged until a person has put something right at the provider.
     """
 
     status: PaymentStatus
@@ -169,6 +170,7 @@ class PaymentAnswer:
     retryable: bool = False
     next_action_url: str | None = None
     verified: bool = True
+    held: Reason | None = None
 
 
 @dataclass(frozen=True)

@@ -87,7 +87,9 @@ class RefundStatus(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why a checkout ended without an order. Storefronts switch on these, so they never change."""
+    """Why a checkout ended without an order, or why its payment is stuck. Storefronts switch on these, so they never
+    change.
+    """
 
     UNKNOWN_SKU = "unknown_sku"
     OUT_OF_STOCK = "out_of_stock"
@@ -103,12 +105,23 @@ class Reason(StrEnum):
     CANCELLED_BY_OPERATOR = "cancelled_by_operator"
     INTERNAL_ERROR = "internal_error"
 
+    # Of a payment that is stuck, until a person has put something right at the provider.
+    ACCOUNT_CANNOT_CHARGE = "account_cannot_charge"
+    PROVIDER_REFUSES_KEY = "provider_refuses_key"
+    OTHER_PROVIDER_ACCOUNT = "other_provider_account"
+
+    @property
+    def is_hold(self) -> bool:
+        """Whether it is the reason of a payment that is stuck, and of no ending."""
+        return self in _HOLDS
+
     @property
     def ending(self) -> CheckoutStatus:
         """`rejected` when nothing of value had happened yet, else `cancelled`."""
         return CheckoutStatus.REJECTED if self in _REJECTING else CheckoutStatus.CANCELLED
 
 
+_HOLDS = frozenset({Reason.ACCOUNT_CANNOT_CHARGE, Reason.PROVIDER_REFUSES_KEY, Reason.OTHER_PROVIDER_ACCOUNT})
 _REJECTING = frozenset(
     {
         Reason.UNKNOWN_SKU,
@@ -139,6 +152,7 @@ TRANSITIONS: Final[dict[str, frozenset[tuple[str, str]]]] = {
     ),
     "reservations": _pairs(">held held>committed held>released"),
     "orders": _pairs(">pending pending>confirmed pending>cancelled"),
+    # A decline or a void is the last word of the tables, not of the provider: an undo asks it again.
     "payments": _pairs(
         """>processing
         processing>captured processing>declined processing>unknown processing>pending processing>requires_action
@@ -147,7 +161,12 @@ TRANSITIONS: Final[dict[str, frozenset[tuple[str, str]]]] = {
         pending>captured pending>declined pending>unknown pending>requires_action pending>voided
         requires_action>captured requires_action>declined requires_action>unknown requires_action>pending
         requires_action>voided
+        declined>captured voided>captured
         captured>refunding refunding>refunded"""
     ),
-    "refunds": _pairs(">pending >succeeded >failed pending>succeeded pending>failed failed>pending failed>succeeded"),
+    # A refund that has succeeded may be reported as failed weeks later, and is made again.
+    "refunds": _pairs(
+        """>pending >succeeded >failed pending>succeeded pending>failed failed>pending failed>succeeded
+        succeeded>failed"""
+    ),
 }

@@ -6,38 +6,12 @@ end up in workflow histories. The request id leads to the whole story in the pro
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import stripe
 
-from checkout.domain.errors import (
-    AmountRefused,
-    OutcomeUnknown,
-    PaymentMethodRefused,
-    ProviderError,
-    ProviderRefusedCall,
-    ProviderRefusesKey,
-    ProviderUnavailable,
-)
-
-# The first match counts. A card error that reaches this table comes from a call that is not a charge.
-_MEANING: tuple[tuple[type[stripe.StripeError], type[ProviderError]], ...] = (
-    # Rate limiters stand before the endpoints (https://docs.stripe.com/rate-limits), so nothing was executed.
-    (stripe.RateLimitError, ProviderUnavailable),
-    (stripe.InvalidRequestError, ProviderRefusedCall),
-    # A deploy with the wrong key must not undo every checkout under way: it waits until somebody has put it right.
-    (stripe.AuthenticationError, ProviderRefusesKey),
-    (stripe.PermissionError, ProviderRefusesKey),
-    (stripe.SignatureVerificationError, ProviderRefusedCall),
-    # The key was used for something else, and only a look at the provider's books tells for what.
-    (stripe.IdempotencyError, OutcomeUnknown),
-    # 5xx, 409 while the first request is still running, and bodies that are not Stripe's. A 500 says nothing about
-    # what happened (https://docs.stripe.com/error-low-level#server-errors), nor does a 503 once a proxy may send it.
-    (stripe.APIError, OutcomeUnknown),
-    (stripe.APIConnectionError, OutcomeUnknown),
-    (stripe.CardError, OutcomeUnknown),
-    # Whatever a later release of the package adds.
-    (stripe.StripeError, OutcomeUnknown),
-)
+from checkout.domain.errors import PaymentMethodRefused, ProviderError, ProviderUnavailable
+from checkout.payments.stripe_error_table import Call, Row, row_for
 
 #: Declines after which the same card may work later, without anybody calling the bank or correcting a number
 #: (https://docs.stripe.com/declines/codes).
@@ -47,32 +21,40 @@ _SOFT_DECLINES = frozenset(
 )
 
 
-def translate(error: stripe.StripeError) -> ProviderError:
-    """The project's own error for one of the package's."""
-    meaning = next(ours for theirs, ours in _MEANING if isinstance(error, theirs))
-    if meaning is ProviderRefusedCall:
-        meaning = {"payment_method": PaymentMethodRefused, "amount": AmountRefused}.get(
-            str(getattr(error, "param", None)), meaning
-        )
-    text = f"{meaning.__doc__} ({_describe(error)})"
-    if issubclass(meaning, ProviderUnavailable):
-        return meaning(text, _retry_after_seconds(error))
-    return meaning(text)
+def translate(error: stripe.StripeError, call: Call = Call.OTHER) -> ProviderError:
+    """The project's own error for one of the package's, which came of this kind of call."""
+    row = row_for(error, call)
+    text = f"{row.meaning.__doc__} ({_describe(error)})"
+    known: dict[str, Any] = {"is_saved": is_replay(error), "provider_reference": _intent_id(error)}
+    if issubclass(row.meaning, ProviderUnavailable):
+        return row.meaning(text, _retry_after_seconds(error), **known)
+    ours = row.meaning(text, **known)
+    if isinstance(ours, PaymentMethodRefused):
+        ours.decline_code = _decline_code(row, error) or ours.decline_code
+    return ours
 
 
 @contextmanager
-def translated() -> Iterator[None]:
+def translated(call: Call = Call.OTHER) -> Iterator[None]:
     """Let none of the package's errors out."""
     try:
         yield
     except stripe.StripeError as error:
         # Without the cause: it carries the provider's message and the whole body.
-        raise translate(error) from None
+        raise translate(error, call) from None
 
 
 def code_of(error: stripe.StripeError) -> str | None:
     """Stripe's error code (https://docs.stripe.com/error-codes). The package sets ``code`` on some classes only."""
     return error.code or (error.error.code if error.error else None)
+
+
+def is_replay(error: stripe.StripeError) -> bool:
+    """Whether the provider repeats the first answer that it gave under this idempotency key
+    (https://docs.stripe.com/api/idempotent_requests).
+    """
+    headers = {name.lower(): value for name, value in (error.headers or {}).items()}
+    return headers.get("idempotent-replayed") == "true"
 
 
 def is_soft_decline(decline_code: str | None, advice_code: str | None) -> bool:
@@ -82,6 +64,23 @@ def is_soft_decline(decline_code: str | None, advice_code: str | None) -> bool:
     if advice_code:
         return advice_code == "try_again_later"
     return decline_code in _SOFT_DECLINES
+
+
+def named_intent(error: stripe.StripeError) -> dict[str, Any] | None:
+    """The intent that an error carries, if it carries one."""
+    body = error.json_body.get("error") if isinstance(error.json_body, dict) else None
+    intent = body.get("payment_intent") if isinstance(body, dict) else None
+    return intent if isinstance(intent, dict) else None
+
+
+def _decline_code(row: Row, error: stripe.StripeError) -> str | None:
+    """The table's own name of the kind, or else the provider's code."""
+    return row.decline_code or code_of(error)
+
+
+def _intent_id(error: stripe.StripeError) -> str | None:
+    found = (named_intent(error) or {}).get("id")
+    return found if isinstance(found, str) else None
 
 
 def _describe(error: stripe.StripeError) -> str:

@@ -1,12 +1,12 @@
 """Stripe's objects read into ours. A field that is missing or malformed makes the answer one that tells nothing."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from checkout.domain.errors import OutcomeUnknown
 from checkout.domain.states import PaymentStatus, RefundStatus
-from checkout.payments.gateway import Charge, LedgerEntry, Refund
+from checkout.payments.gateway import Charge, LedgerEntry, OddEntry, Refund
 from checkout.payments.stripe_amounts import from_stripe
 from checkout.payments.stripe_errors import is_soft_decline
 
@@ -30,6 +30,8 @@ _REFUND_STATUS = {
     "failed": RefundStatus.FAILED,
     "canceled": RefundStatus.FAILED,
 }
+# https://docs.stripe.com/api/disputes/object#dispute_object-status
+_WITHDRAWN = frozenset({"needs_response", "under_review", "lost"})
 
 
 def read_charge(intent: Object) -> Charge:
@@ -57,7 +59,7 @@ def read_charge(intent: Object) -> Charge:
         raise _unreadable("PaymentIntent", error) from None
 
 
-def read_refund(refund: Object) -> Refund:
+def read_refund(refund: Object, *, is_replay: bool = False) -> Refund:
     """A Refund as ours.
 
     Raises:
@@ -66,13 +68,13 @@ def read_refund(refund: Object) -> Refund:
     try:
         currency = _text(refund["currency"]).upper()
         amount_minor = from_stripe(_whole(refund["amount"]), currency)
-        return Refund(_REFUND_STATUS[refund["status"]], _text(refund["id"]), amount_minor, currency)
+        return Refund(_REFUND_STATUS[refund["status"]], _text(refund["id"]), amount_minor, currency, is_replay)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise _unreadable("Refund", error) from None
 
 
-def read_entry(intent: Object) -> LedgerEntry:
-    """A PaymentIntent of ours with its latest charge expanded, as a `LedgerEntry`.
+def read_entry(intent: Object, disputes: Sequence[Object] | None = ()) -> LedgerEntry:
+    """A PaymentIntent with its latest charge expanded, as a `LedgerEntry`; ``disputes`` None: they are not listed.
 
     A charge's ``amount_refunded`` counts refunds under way and not those that failed
     (https://docs.stripe.com/api/charges/object#charge_object-amount_refunded).
@@ -84,18 +86,46 @@ def read_entry(intent: Object) -> LedgerEntry:
     try:
         is_captured = charge.status is PaymentStatus.CAPTURED
         refunded = _whole(intent["latest_charge"]["amount_refunded"]) if is_captured else 0
+        captured_minor = charge.captured_minor if is_captured else 0
         return LedgerEntry(
             provider_reference=charge.provider_reference,
             checkout_id=_text(metadata(intent)["checkout_id"]),
-            attempt=int(_text(metadata(intent)["attempt"])),
+            attempt=_number(metadata(intent).get("attempt")),
             status=charge.status,
-            captured_minor=charge.captured_minor if is_captured else 0,
+            captured_minor=captured_minor,
             refunded_minor=from_stripe(refunded, charge.currency),
             currency=charge.currency,
             created=_whole(intent["created"]),
+            disputed_minor=captured_minor if disputes is None else disputed_minor(disputes, charge.currency),
+            deployment=metadata(intent).get("deployment"),
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise _unreadable("PaymentIntent with its charge", error) from None
+
+
+def read_any_entry(intent: Object, disputes: Sequence[Object] | None) -> LedgerEntry | OddEntry:
+    """The same, for a list in which one that cannot be read must not hide the others.
+
+    Raises:
+        OutcomeUnknown: it has not even a time.
+    """
+    try:
+        return read_entry(intent, disputes)
+    except OutcomeUnknown as unreadable:
+        try:
+            return OddEntry(
+                _text(intent["id"]), _whole(intent["created"]), str(unreadable), metadata(intent).get("deployment")
+            )
+        except (KeyError, TypeError) as error:
+            raise _unreadable("PaymentIntent", error) from None
+
+
+def disputed_minor(disputes: Sequence[Object], currency: str) -> int:
+    """What banks have taken back, in minor units. An inquiry takes nothing, and a dispute that was won gives it back
+    (https://docs.stripe.com/disputes/how-disputes-work).
+    """
+    taken = (one for one in disputes if one.get("status") in _WITHDRAWN)
+    return sum(from_stripe(_whole(one["amount"]), currency) for one in taken)
 
 
 def read_list(page: Object) -> tuple[list[Object], bool]:
@@ -144,6 +174,11 @@ def _whole(value: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
         raise TypeError("not a whole number")
     return value
+
+
+def _number(value: object) -> int:
+    """An attempt's number; 0 where it is none, since a person may have edited it."""
+    return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 10 else 0
 
 
 def _unreadable(what: str, error: Exception) -> OutcomeUnknown:

@@ -46,6 +46,13 @@ async def storefront(temporal_client: Client) -> AsyncIterator[Storefront]:
         yield storefront
 
 
+@pytest.fixture
+async def patient_storefront(temporal_client: Client) -> AsyncIterator[Storefront]:
+    """Whose payments are not stuck while a test holds them."""
+    async with open_storefront(temporal_client, payment_stuck_after_seconds=60) as storefront:
+        yield storefront
+
+
 async def test_a_client_that_waits_is_told_the_ending(storefront: Storefront, gateway: ScriptedGateway) -> None:
     answer = await storefront.buy(wait=20)
     assert (answer.status_code, answer.headers["preference-applied"]) == (200, "wait=20")
@@ -124,16 +131,18 @@ async def test_a_view_the_client_has_is_not_sent_again(storefront: Storefront, g
     assert (await storefront.get(place, headers={"If-None-Match": '"other"'})).status_code == 200
 
 
-async def test_a_waiting_look_returns_when_the_view_changes(storefront: Storefront, gateway: ScriptedGateway) -> None:
+async def test_a_waiting_look_returns_when_the_view_changes(
+    patient_storefront: Storefront, gateway: ScriptedGateway
+) -> None:
     gateway.let_go.clear()
-    accepted = await storefront.buy()
+    accepted = await patient_storefront.buy()
     await gateway.arrived.wait()
-    seen = await storefront.get(accepted.headers["location"])
+    seen = await patient_storefront.get(accepted.headers["location"])
     assert (seen.json()["status"], seen.json()["payment"]["status"]) == ("processing", "processing")
     condition = {"If-None-Match": seen.headers["etag"]}
-    unchanged = await storefront.get(accepted.headers["location"], headers=condition, wait=1)
+    unchanged = await patient_storefront.get(accepted.headers["location"], headers=condition, wait=1)
     assert (unchanged.status_code, unchanged.headers["retry-after"]) == (304, "1")
-    look = asyncio.create_task(storefront.get(accepted.headers["location"], headers=condition, wait=20))
+    look = asyncio.create_task(patient_storefront.get(accepted.headers["location"], headers=condition, wait=20))
     gateway.let_go.set()
     changed = await look
     assert (changed.status_code, changed.headers["preference-applied"]) == (200, "wait=20")

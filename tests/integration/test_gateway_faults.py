@@ -9,6 +9,7 @@ import pytest
 from pydantic import SecretStr
 
 from checkout.domain.errors import (
+    NothingLeftToRefund,
     OutcomeUnknown,
     ProviderError,
     ProviderRefusedCall,
@@ -18,7 +19,7 @@ from checkout.domain.errors import (
 from checkout.domain.states import PaymentStatus
 from checkout.payments.gateway import Attempt, Charge, PaymentGateway
 from checkout.payments.stripe import StripeGateway
-from tests.attempts import attempt, until
+from tests.attempts import attempt, refund_of, until
 from tests.sandbox_server import SandboxServer, sandbox_server
 
 # Shorter than the late capture's hang.
@@ -132,7 +133,9 @@ async def test_somebody_elses_refund_counts(gateway: PaymentGateway, sandbox: Sa
     one = attempt()
     reference = (await gateway.charge(one)).provider_reference
     by_hand = await sandbox.http.post("/v1/refunds", data={"payment_intent": reference})
-    assert (await gateway.refund(one, reference, 2580)).provider_reference == by_hand.json()["id"]
+    with pytest.raises(NothingLeftToRefund):
+        await gateway.refund(refund_of(one, reference, 2580))
+    assert [refund.provider_reference for refund in await gateway.refunds(reference)] == [by_hand.json()["id"]]
 
 
 async def test_a_next_action_leads_to_a_page(gateway: PaymentGateway, sandbox: SandboxServer) -> None:

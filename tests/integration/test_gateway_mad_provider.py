@@ -11,7 +11,7 @@ from checkout.config import PaymentSettings
 from checkout.domain.errors import OutcomeUnknown, ProviderUnavailable
 from checkout.payments.gateway import PaymentGateway
 from checkout.payments.stripe import StripeGateway
-from tests.attempts import attempt
+from tests.attempts import attempt, refund_of
 
 
 class MadProvider(Protocol):
@@ -92,7 +92,7 @@ async def test_an_answer_that_cannot_be_read_tells_nothing(mad_provider: MadProv
     with pytest.raises(OutcomeUnknown):
         await gateway.find(one)
     with pytest.raises(OutcomeUnknown):
-        await gateway.refund(one, "pi_1", 2580)
+        await gateway.refund(refund_of(one, "pi_1", 2580))
 
 
 async def test_a_dripping_answer_is_given_up_in_time(mad_provider: MadProvider) -> None:

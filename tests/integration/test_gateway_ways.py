@@ -61,7 +61,12 @@ def dead_port() -> Iterator[int]:
 
 @asynccontextmanager
 async def gateway_to(base: str) -> AsyncIterator[PaymentGateway]:
-    settings = {"stripe_api_key": "sk_test_1", "stripe_api_base": base, "provider_timeout_seconds": 5}
+    settings = {
+        "stripe_api_key": "sk_test_1",
+        "stripe_api_base": base,
+        "provider_timeout_seconds": 5,
+        "payment_return_url": "https://shop.example/paid",
+    }
     gateway = StripeGateway(PaymentSettings.model_validate(settings))
     yield gateway
     await gateway.close()

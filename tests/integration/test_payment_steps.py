@@ -116,7 +116,8 @@ async def test_a_declined_customer_pays_on_the_same_intent(shop: Shop) -> None:
     assert (await shop.charge(attempt=2)).status == PaymentStatus.CAPTURED
     first, second = shop.gateway.charged
     assert (first.provider_reference, first.idempotency_key) == (None, "chk_1-1")
-    assert (second.provider_reference, second.idempotency_key, second.previous_charge) == ("pi_1", "chk_1-2", "ch_1")
+    assert (second.provider_reference, second.idempotency_key) == ("pi_1", "chk_1-2")
+    assert (second.shares_intent, second.earlier_charges, second.is_answered) == (True, ("ch_1",), False)
 
 
 async def test_a_decline_of_the_first_try_says_nothing_of_the_second(shop: Shop) -> None:

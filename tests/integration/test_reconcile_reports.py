@@ -139,7 +139,7 @@ async def test_a_refund_that_has_not_arrived_is_followed(engine: AsyncEngine) ->
     """The provider counts a refund under way as given back, so only the refund's own row tells that it is not there."""
     statement = (
         "SELECT 'cancelled' AS status, NULL AS kept_reference, NULL AS captured_minor, NULL AS captured_currency, "
-        "true AS refund_is_unfinished"
+        "true AS refund_is_unfinished, true AS is_recorded, '' AS deployment"
     )
     from sqlalchemy import text
 

@@ -1,6 +1,7 @@
 """Bodies that come slowly or never end, over real sockets: they are given up, and keep nobody else out."""
 
 import asyncio
+import contextlib
 import json
 import time
 from collections.abc import AsyncIterator
@@ -105,7 +106,10 @@ async def test_the_time_is_for_the_whole_body_and_not_for_each_piece(temporal_cl
         answer = asyncio.create_task(sender.must_be_given_up())
         while not (await asyncio.wait({answer}, timeout=0.05))[0]:
             sender.writer.write(b" ")
-        await answer
+        # Who goes on sending into a connection that is closed is reset, and may not see the answer for that
+        # (https://www.rfc-editor.org/rfc/rfc9112#section-9.6).
+        with contextlib.suppress(ConnectionResetError):
+            await answer
 
 
 async def test_what_comes_in_pieces_and_in_time_is_taken(temporal_client: Client) -> None:

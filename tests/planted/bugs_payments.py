@@ -14,8 +14,8 @@ BUGS = (
         (
             Edit(
                 _ATTEMPTS,
-                "idempotency_key=row.idempotency_key,",
-                'idempotency_key=f"{row.idempotency_key}-{activity.info().attempt}",',
+                "idempotency_key=row.present_key,",
+                'idempotency_key=f"{row.present_key}-{activity.info().attempt}",',
             ),
             Edit(
                 _ATTEMPTS,
@@ -31,8 +31,8 @@ BUGS = (
         (
             Edit(
                 _STRIPE,
-                'return await self._send("post", _INTENTS, attempt.idempotency_key, **params, confirm=True)',
-                'return await self._send("post", _INTENTS, str(uuid.uuid4()), **params, confirm=True)',
+                'return await self._api.send("post", _INTENTS, attempt.idempotency_key, **params, confirm=True)',
+                'return await self._api.send("post", _INTENTS, str(uuid.uuid4()), **params, confirm=True)',
             ),
             Edit(_STRIPE, "import time\n", "import time\nimport uuid\n"),
         ),
@@ -44,8 +44,8 @@ BUGS = (
         (
             Edit(
                 _PAYMENTS,
-                "charge = await self._gateway.void(attempt)",
-                "charge = await self._gateway.void(attempt) if attempt.provider_reference else None",
+                "charge = await self._gateway.void(attempt)\n        except",
+                "charge = await self._gateway.void(attempt) if attempt.provider_reference else None\n        except",
             ),
         ),
         cases=("charge_payment-fails_for_good",),
@@ -53,7 +53,14 @@ BUGS = (
     Bug(
         "captured-taken-for-void",
         "A payment that could not be stopped any more, because it was captured, counts as stopped.",
-        (Edit(_PAYMENTS, "if charge is None:", "if charge is None or charge.status not in OPEN:"),),
+        (
+            Edit(
+                _PAYMENTS,
+                "        if charge and charge.status in OPEN:\n",
+                "        charge = charge if charge and charge.status in OPEN else None\n"
+                "        if charge and charge.status in OPEN:\n",
+            ),
+        ),
         cases=("charge_payment-fails_for_good",),
     ),
     Bug(
@@ -63,12 +70,15 @@ BUGS = (
             Edit(
                 _STRIPE,
                 """\
-            try:
-                await self._fence(attempt)
-            except stripe.IdempotencyError:
-                return await self._cancel_what_was_sent(attempt)
-            return None""",
-                "            return None",
+        try:
+            await self._fence(attempt)
+""",
+                """\
+        if not await self._look(attempt):
+            return []
+        try:
+            await self._fence(attempt)
+""",
             ),
         ),
         cases=("charge_payment-answers_after_its_undo",),
@@ -80,12 +90,13 @@ BUGS = (
             Edit(
                 _PAYMENTS,
                 """\
-            if found := await self._attempts.look(attempt):
-                return found
-            await self._attempts.record_unknown(attempt, unknown)
-            raise
+        standing = None
 """,
-                '            raise PaymentMethodRefused("no answer") from unknown\n',
+                """\
+        if isinstance(error, OutcomeUnknown):
+            raise PaymentMethodRefused("no answer") from error
+        standing = None
+""",
             ),
         ),
         campaign=Campaign("6 provider-lost-answers provider-hang"),
@@ -117,7 +128,13 @@ BUGS = (
     Bug(
         "refund-of-another-amount",
         "What is given back is the order's total, and not what was taken.",
-        (Edit(_PAYMENTS, "row.provider_reference, row.captured_minor)", "row.provider_reference, row.amount_minor)"),),
+        (
+            Edit(
+                _PAYMENTS,
+                "charge.provider_reference, charge.captured_minor",
+                "charge.provider_reference, attempt.amount_minor",
+            ),
+        ),
         cases=("refund_payment-wrong_amount-runs_twice",),
     ),
     Bug(
@@ -143,7 +160,7 @@ BUGS = (
         "The text of an error that operators read has the provider's secret key in it.",
         (
             Edit(
-                _STRIPE,
+                "checkout/payments/stripe_api.py",
                 "        except (AttributeError, TypeError) as error:",
                 """\
         except stripe.APIError as error:

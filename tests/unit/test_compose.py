@@ -24,7 +24,7 @@ ONE_SHOT = {"temporal-schema", "temporal-namespace", "migrate", "catalogue"}
 LEFT_OUT = re.compile(r"CHECKOUT_TEMPORAL_(TLS.*|API_KEY)")
 
 OPTIONAL = {
-    *("CHECKOUT_PAYMENT_RETURN_URL", "CHECKOUT_STRIPE_ACCOUNT"),
+    *("CHECKOUT_PAYMENT_RETURN_URL", "CHECKOUT_STRIPE_ACCOUNT", "CHECKOUT_STRIPE_ACCOUNT_SINCE"),
     *("CHECKOUT_WORKER_DEPLOYMENT_NAME", "CHECKOUT_WORKER_BUILD_ID"),
 }
 _VARIABLE = re.compile(r"\$\{(?P<name>\w+)(?P<kind>:\?|:-)(?P<rest>[^}]*)\}")

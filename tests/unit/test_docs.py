@@ -165,7 +165,14 @@ def test_every_heading_of_the_runbook_is_led_to_from_its_symptoms() -> None:
 def test_every_reason_is_explained_with_the_ending_it_leads_to() -> None:
     rows = dict(re.findall(r"^\| `(\w+)` \| (rejected|cancelled) \|", API, re.MULTILINE))
 
-    assert rows == {str(reason): str(reason.ending) for reason in Reason}
+    assert rows == {str(reason): str(reason.ending) for reason in Reason if not reason.is_hold}
+
+
+def test_every_reason_of_a_stuck_payment_is_explained_and_has_its_remedy() -> None:
+    rows = set(re.findall(r"^\| `(\w+)` \| stuck \|", API, re.MULTILINE))
+    remedies = set(re.findall(r"^\| `(\w+)` \| put right by: ", RUNBOOK, re.MULTILINE))
+
+    assert rows == remedies == {str(reason) for reason in Reason if reason.is_hold}
 
 
 @each_document

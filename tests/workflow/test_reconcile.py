@@ -80,7 +80,9 @@ async def test_what_could_not_be_compared_is_a_mismatch_and_the_rest_is_compared
 
 
 async def test_an_undo_that_fails_is_reported_and_holds_up_nobody(shop: Shop) -> None:
-    shop.gateway.charge_answer = Charge(PaymentStatus.REQUIRES_ACTION, "pi_1", 0, "EUR")
+    shop.gateway.charge_answer = Charge(
+        PaymentStatus.REQUIRES_ACTION, "pi_1", 0, "EUR", next_action_url="https://bank.example"
+    )
     shop.gateway.void_answer = ProviderRefusedCall("the key is not known")
     handle = await shop.start()
     await until(handle, CheckoutStatus.AWAITING_PAYMENT)

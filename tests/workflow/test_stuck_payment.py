@@ -125,10 +125,12 @@ async def test_the_word_of_a_person_counts_while_the_provider_is_silent(shop: Sh
     shop.gateway.find_answer = shop.gateway.void_answer = OutcomeUnknown("away")
     word = ResolvePayment("support:desk", "the bank says so", captured, "pi_1" if captured else None)
     await handle.execute_update(CheckoutWorkflow.resolve_payment, word)
-    view = await handle.result()
     if captured:
-        assert view.status == CheckoutStatus.CONFIRMED
-    else:
+        assert (await handle.result()).status == CheckoutStatus.CONFIRMED
+    else:  # It ends the buying. That nothing was taken, the provider has to say before anything else is given back.
+        await until(handle, CheckoutStatus.COMPENSATING)
+        shop.gateway.void_answer = VOIDED
+        view = await handle.result()
         assert (view.status, view.reason) == (CheckoutStatus.CANCELLED, Reason.CANCELLED_BY_SUPPORT)
 
 

@@ -1,0 +1,88 @@
+"""Whether the provider's account is ours and takes payments: found out once for all checkouts.
+
+An account that cannot charge, and a key of another account or mode, say nothing of any customer, and undo nothing. The
+first payment that meets it notes a hold; while there is one, no other payment asks the provider.
+"""
+
+import asyncio
+import logging
+from datetime import UTC, datetime
+from typing import Final
+
+from checkout.db import provider
+from checkout.db.session import Database
+from checkout.domain.errors import NotAtProvider, OtherAccount, ProviderHeld
+from checkout.domain.hold import HoldRequest
+from checkout.domain.states import Reason
+from checkout.payments.gateway import PaymentGateway
+
+log: Final = logging.getLogger("checkout.payments")
+
+_OTHER: Final = (
+    "CHECKOUT_STRIPE_API_KEY is a key of another account or mode: it does not see this shop's earlier payments, such as"
+)
+
+
+class ProviderAccount:
+    """The account behind our key, which is known again by payments that this shop has there."""
+
+    def __init__(self, database: Database, gateway: PaymentGateway) -> None:
+        self._database = database
+        self._gateway = gateway
+        self._is_ours = False
+        self._looking: asyncio.Future[None] | None = None
+
+    async def check(self, *, anew: bool = False) -> None:
+        """Return when our key is one of the account that has this shop's payments; asked once in the process's life,
+        or ``anew``. A shop without payments takes any account.
+
+        Raises:
+            OtherAccount: it is not.
+            ProviderUnavailable, OutcomeUnknown: the provider does not say.
+        """
+        if anew or not self._is_ours:
+            # Those who want to know at the same time wait for the same look.
+            if self._looking is None or self._looking.done():
+                self._looking = asyncio.ensure_future(self._look())
+            await asyncio.shield(self._looking)
+
+    async def _look(self) -> None:
+        since = {"since": self._gateway.account_since or datetime.min.replace(tzinfo=UTC)}
+        known = [row.provider_reference for row in await self._database.all(provider.KNOWN_PAYMENTS, since)]
+        self._is_ours = not known or await self._sees_one(known)
+        if not self._is_ours:
+            raise OtherAccount(f"{_OTHER} {known[0]}")
+
+    async def _sees_one(self, references: list[str]) -> bool:
+        for reference in references:
+            if await self._gateway.sees(reference):
+                return True
+        return False
+
+    async def explain(self, missing: NotAtProvider) -> None:
+        """Find out why the provider does not know a payment that it had made.
+
+        Raises:
+            OtherAccount: our key is one of another account, which says nothing of the payment.
+            NotAtProvider: the account is ours, and does not have it.
+        """
+        await self.check(anew=True)
+        raise missing
+
+    async def hold(self, held: ProviderHeld) -> Reason:
+        """Note that payments wait, and tell operators if nobody has been told yet; the reason that they wait for."""
+        noted = await self._database.one(provider.HOLD, {"reason": held.hold, "detail": str(held)})
+        if noted:
+            log.error("NO PAYMENT CAN BE TAKEN (%s): %s. Checkouts wait until this is put right.", held.hold, held)
+        return held.hold
+
+    async def held(self) -> HoldRequest | None:
+        """Why payments wait; None when they are taken."""
+        row = await self._database.one(provider.HELD, {})
+        return HoldRequest(row.reason, row.detail) if row else None
+
+    async def release(self) -> None:
+        """Payments are taken again."""
+        freed = await self._database.one(provider.RELEASE, {})
+        if freed:
+            log.warning("payments are taken again, after a hold since %s (%s)", freed.since.isoformat(), freed.reason)

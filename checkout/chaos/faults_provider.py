@@ -20,7 +20,7 @@ _MAD_RATE = 0.7
 async def sandbox(world: World, **changes: object) -> AsyncIterator[None]:
     """The sandbox provider has these faults within the block."""
     await world.up("sandbox")
-    before = dict.fromkeys(changes, 0) | {"outage": False, "webhooks": "normal"}
+    before = dict.fromkeys(changes, 0) | {"outage": False, "webhooks": "normal", "account": "normal"}
     await world.ask_sandbox("/sandbox/faults", **changes)
     try:
         yield
@@ -64,6 +64,13 @@ FAULTS = (
     ),
     Fault("provider-slow", "provider", "every call takes long", partial(misbehave, {"latency_ms": 1500}), (3, 8)),
     Fault("provider-outage", "provider", "503 for everything", partial(misbehave, {"outage": True}), (3, 12)),
+    Fault(
+        "provider-account",
+        "provider",
+        "our account cannot charge anybody",
+        partial(misbehave, {"account": "cannot_charge"}),
+        (3, 12),
+    ),
     Fault(
         "provider-429", "provider", "too many requests, with Retry-After", partial(go_mad, Madness.RATE_LIMITED), (3, 8)
     ),

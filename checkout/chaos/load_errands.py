@@ -39,6 +39,17 @@ _METHODS: Final = {
     "pm_sandbox_wrong_amount": 15,
     "pm_sandbox_unavailable": 4,
     "pm_card_that_nobody_issued": 6,
+    # Refused without a decline's form, each in its own way.
+    "pm_sandbox_used_up": 6,
+    "pm_sandbox_belongs_to_customer": 4,
+    "pm_sandbox_link": 3,
+    "pm_sandbox_needs_address": 3,
+    # Its key keeps an error, so that only another one pays.
+    "pm_sandbox_saved_error": 12,
+    # What is given back of them takes its time, fails afterwards, or is refused until the provider recovers.
+    "pm_sandbox_refund_pending": 15,
+    "pm_sandbox_refund_fails": 10,
+    "pm_sandbox_refund_refused": 4,
 }
 #: How long a payment is tried before support is called, in a campaign's shop.
 STUCK_AFTER_SECONDS: Final = 12.0
@@ -48,6 +59,7 @@ BY_DESIGN_SECONDS: Final = {
     "pm_sandbox_lost_response": 1.0,
     "pm_sandbox_error_after_charge": 1.0,
     "pm_sandbox_flaky": 3.0,
+    "pm_sandbox_saved_error": 2.0,
     "pm_sandbox_late_capture": 7.0,
     # It is tried until it is stuck.
     "pm_sandbox_unavailable": STUCK_AFTER_SECONDS + 1,

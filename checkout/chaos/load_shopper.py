@@ -21,6 +21,8 @@ _TAKEN: Final = frozenset({200, 202})
 _TAKEN_OR_TOO_LATE: Final = frozenset({200, 202, 409})
 _LOOK_SECONDS: Final = 8
 _MOST_TRIES: Final = 4
+#: How often support leaves a payment alone that says what it waits for.
+_LETS_IT_BE: Final = 0.8
 
 #: What a checkout has come to that was terminated before anything of it had happened: the tables do not know it.
 TERMINATED: Final = "terminated"
@@ -141,6 +143,8 @@ class Shopper:
 
     async def _act(self, view: View) -> None:
         """Do what the checkout waits for, if it waits for us."""
+        if view["status"] == "payment_stuck" and view["reason"] and self._rng.random() < _LETS_IT_BE:
+            return  # It waits for the shop, not for a person.
         if view["status"] == "payment_stuck":
             await self._call_support(self._visit)
         elif view["status"] == "awaiting_payment" and view["payment"]["next_action"]:

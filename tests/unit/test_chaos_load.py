@@ -14,7 +14,7 @@ from checkout.chaos.load import Load
 from checkout.chaos.load_errands import FOREIGN_SKU, HOT, PLENTY, SCARCE, Errand, draw, draw_simple
 from checkout.chaos.load_http import Callers
 from checkout.chaos.load_shopper import TERMINATED, Visit
-from checkout.sandbox.cards import CARDS
+from checkout.sandbox.methods import METHODS
 
 
 def errands(count: int = 3000) -> list[Errand]:
@@ -26,7 +26,7 @@ def test_the_same_seed_draws_the_same_errand() -> None:
 
 
 def test_every_method_of_the_provider_is_paid_with_and_one_that_it_does_not_know() -> None:
-    assert {errand.method for errand in errands()} == set(CARDS) | {"pm_card_that_nobody_issued"}
+    assert {errand.method for errand in errands()} == set(METHODS) | {"pm_card_that_nobody_issued"}
 
 
 def test_most_pay_with_a_card_that_works() -> None:

@@ -18,6 +18,8 @@ WAITS = {
     "CHECKOUT_PAYMENT_WINDOW_SECONDS": "4",
     "CHECKOUT_PAYMENT_STUCK_AFTER_SECONDS": "4",
     "CHECKOUT_PROVIDER_TIMEOUT_SECONDS": "2",
+    # What is right only once the books have been compared is wrong.
+    "CHECKOUT_RECONCILE_EVERY_SECONDS": "86400",
 }
 
 

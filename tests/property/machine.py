@@ -21,7 +21,8 @@ class Machine(Till):
 
     @initialize(target=purchases, wanted=st.lists(carts(), min_size=3, max_size=5), haste=HASTE)
     def open(self, wanted: list[Json], haste: bool) -> Any:
-        """The first customers."""
+        """The first customers. What fails until the provider recovers fails again."""
+        self.shop.set_faults(recovered=False)
         accepted = self.ask_for_carts(wanted, presses=1)
         for purchase in accepted:
             self.look_at(purchase, haste)

@@ -31,9 +31,15 @@ CONFIRMED: Ending = ("confirmed", None)
 AWAITING: Ending = ("awaiting_payment", None)
 STUCK: Ending = ("payment_stuck", None)
 EXPIRED: Ending = ("cancelled", "payment_window_expired")
-_DECLINES = frozenset(
-    {"pm_card_visa_chargeDeclined", "pm_card_visa_chargeDeclinedInsufficientFunds", "pm_known_to_nobody"}
-)
+_DECLINE_CODES = {
+    "pm_card_visa_chargeDeclined": "generic_decline",
+    "pm_card_visa_chargeDeclinedInsufficientFunds": "insufficient_funds",
+    "pm_known_to_nobody": "invalid_payment_method",
+    "pm_sandbox_used_up": "payment_method_used_up",
+    "pm_sandbox_belongs_to_customer": "payment_method_of_a_customer",
+    "pm_sandbox_link": "payment_method_type_not_accepted",
+    "pm_sandbox_needs_address": "customer_details_required",
+}
 #: What a payment method comes to while the provider is well. What hides its outcome may be stuck for a while.
 OUTCOMES: dict[str, frozenset[Ending]] = {
     "pm_card_visa": frozenset({CONFIRMED}),
@@ -42,15 +48,14 @@ OUTCOMES: dict[str, frozenset[Ending]] = {
     "pm_sandbox_lost_response": frozenset({CONFIRMED, STUCK}),
     "pm_sandbox_error_after_charge": frozenset({CONFIRMED, STUCK}),
     "pm_sandbox_flaky": frozenset({CONFIRMED, STUCK}),
-    "pm_sandbox_unavailable": frozenset({STUCK}),
+    # Once the provider has recovered, it serves whoever comes with it.
+    "pm_sandbox_unavailable": frozenset({STUCK, CONFIRMED}),
+    "pm_sandbox_saved_error": frozenset({CONFIRMED, STUCK}),
+    "pm_sandbox_refund_pending": frozenset({CONFIRMED}),
+    "pm_sandbox_refund_fails": frozenset({CONFIRMED}),
     "pm_sandbox_late_capture": frozenset({CONFIRMED, STUCK}),
     "pm_sandbox_wrong_amount": frozenset({("cancelled", "amount_mismatch")}),
-    **{method: frozenset({AWAITING, EXPIRED}) for method in _DECLINES},
-}
-_DECLINE_CODES = {
-    "pm_card_visa_chargeDeclined": "generic_decline",
-    "pm_card_visa_chargeDeclinedInsufficientFunds": "insufficient_funds",
-    "pm_known_to_nobody": "invalid_payment_method",
+    **{method: frozenset({AWAITING, EXPIRED}) for method in _DECLINE_CODES},
 }
 
 

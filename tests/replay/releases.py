@@ -15,7 +15,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from checkout.dev.ports import HOST, claim_free_port
 from checkout.dev.process import Child, Program, listens, python_path, running
 from tests.replay.studio import Handle, Studio
-from tests.sandbox_server import API_KEY
+from tests.sandbox_server import API_KEY, RETURN_URL
 
 DEPLOYMENT = "checkout"
 TODAY = "worker"
@@ -47,6 +47,7 @@ def _settings(place: Studio, port: int, build_id: str | None) -> dict[str, str]:
         "CHECKOUT_DATABASE_URL": place.postgres.server.url("checkout"),
         "CHECKOUT_STRIPE_API_KEY": API_KEY,
         "CHECKOUT_STRIPE_API_BASE": place.sandbox.url,
+        "CHECKOUT_PAYMENT_RETURN_URL": RETURN_URL,
         "CHECKOUT_PROVIDER_TIMEOUT_SECONDS": "2",
         "CHECKOUT_WORKER_HOST": HOST,
         "CHECKOUT_WORKER_PORT": str(port),

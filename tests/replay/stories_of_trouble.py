@@ -1,5 +1,6 @@
 """What is recorded while a server is away, and of the workflows beside the checkouts; one after the other."""
 
+from checkout.domain.hold import HOLD_WORKFLOW_ID
 from checkout.domain.reconcile import ReconcileReport, ReconcileRequest
 from checkout.domain.requests import Cancel, ResolvePayment
 from checkout.domain.states import CheckoutStatus
@@ -64,6 +65,19 @@ async def provider_away(place: Studio) -> None:
     await end(place, nothing, "resolved_as_not_charged_by_word_alone")
 
 
+async def account_held(place: Studio) -> None:
+    """The provider takes no payment from our account for a while, and one asks for all."""
+    await place.sandbox.set_faults(account="cannot_charge")
+    waiting = await place.checkout("held")
+    await place.at(waiting, CheckoutStatus.PAYMENT_STUCK)
+    await place.keep(waiting, "open_payment_held")
+    await place.sandbox.set_faults(account="normal")
+    await end(place, waiting, "held_then_confirmed")
+    hold = place.client.get_workflow_handle(HOLD_WORKFLOW_ID)
+    await hold.result()
+    await place.keep(hold, "hold_released")
+
+
 async def events_after_the_end(place: Studio) -> None:
     """News of payments whose checkout nobody knows, or nobody works on any more."""
     assert await place.tell("event_unmatched", "pi_unknown") == "unmatched"
@@ -114,4 +128,4 @@ async def _a_try_has_failed(place: Studio, handle: Handle) -> None:
 
 
 BEFORE_THE_OTHERS = (end_of_the_early_one, books_that_agree)
-AFTER_THE_OTHERS = (database_away, provider_away, events_after_the_end, comparisons)
+AFTER_THE_OTHERS = (database_away, provider_away, account_held, events_after_the_end, comparisons)

@@ -38,8 +38,6 @@ with workflow.unsafe.imports_passed_through():
 #: A checkout whose payment is held is told within a minute when it may go on. It looks for itself after so many times
 #: of what a payment may take before it is stuck, for somebody may have terminated the workflow that would tell it.
 _HELD_FACTOR = 5
-#: And after so long when nobody else's is held (any more).
-_ALONE_SECONDS = 10.0
 
 CHARGE_PAYMENT = Step(
     PaymentActivities.charge_payment,
@@ -202,19 +200,23 @@ class PaymentStory:
             if not resumed:
                 await self._progress.enters(CheckoutStatus.PAYMENT_STUCK, self._saga, held)
             while True:
-                pause_seconds = await self._join(charge) if held else next(pauses_seconds)
-                await self._waits.pause(pause_seconds, or_until=lambda: self.desk.has_command)
+                told_within_seconds = await self._join(charge) if held else None
+                await self._waits.pause(
+                    told_within_seconds or next(pauses_seconds), or_until=lambda: self.desk.has_command
+                )
                 answer = await (self._obey(charge) if self.desk.has_command else self._go_on(charge))
                 if answer and not answer.held:
                     return answer
                 if held != (held := answer.held if answer else None):
                     await self._progress.enters(CheckoutStatus.PAYMENT_STUCK, self._saga, held)
 
-    async def _join(self, charge: ChargePayment) -> float:
-        """Have it told when payments are taken again; how long to wait for that at most, in seconds."""
+    async def _join(self, charge: ChargePayment) -> float | None:
+        """Have it told when payments are taken again; how long to wait for that at most, in seconds. None when nobody
+        else's are held (any more), so that it has to ask for itself.
+        """
         question = PaymentInQuestion(charge.checkout_id, charge.attempt)
         is_held = await self._saga.ask(ProviderHoldActivities.wait_for_provider, question, policies.temporal)
-        return _HELD_FACTOR * self._request.patience.payment_stuck_after_seconds if is_held else _ALONE_SECONDS
+        return _HELD_FACTOR * self._request.patience.payment_stuck_after_seconds if is_held else None
 
     async def _obey(self, charge: ChargePayment) -> PaymentAnswer | None:
         answer = await self.desk.carry_out(charge, self._next_method or charge.payment_method)

@@ -72,7 +72,7 @@ class LedgerActivities:
         return [found for entry, row in zip(entries, rows, strict=True) if (found := verdict(entry, row))]
 
     async def _odd(self, entries: list[OddEntry]) -> list[Mismatch]:
-        """Payments of ours that cannot be read; those of others are left alone."""
+        """Payments of ours that cannot be read; those of others are ignored."""
         if not entries:
             return []
         references = [one.provider_reference for one in entries]
@@ -146,7 +146,7 @@ def _ending_fault(entry: LedgerEntry, row: Row[Any], status: CheckoutStatus | No
 
 
 def _not_ours(entry: LedgerEntry, status: CheckoutStatus | None) -> Mismatch | None:
-    """One that names a checkout of ours and does not bear our mark may be a forgery; it is reported, and left alone."""
+    """One that names a checkout of ours and lacks our mark may be a forgery; it is reported, and not changed."""
     if status is None or not (entry.held_minor > 0 or entry.may_still_capture):
         return None
     detail = f"it names a checkout that is {status}, and is not a payment that this shop made; it is left alone"

@@ -100,7 +100,7 @@ class CheckoutDesk:
 
         Raises:
             Problem: 404 as in `look_up`; 409 when it is confirmed or was rejected; 429 when that was just said too
-                often; 503 when no worker answers.
+                often; 503 when no worker responds.
         """
         async with self._presses.admitted(Button(owner, "cancel", checkout_id), Press(CANCEL_UPDATE_ID)):
             return await self._cancel(checkout_id, owner)
@@ -125,7 +125,7 @@ class CheckoutDesk:
 
         Raises:
             Problem: 404 as in `look_up`; 409 when no payment is awaited; 429 when that was just said too often; 503
-                when no worker answers.
+                when no worker responds.
         """
         async with self._presses.admitted(Button(owner, "payment", checkout_id), press):
             return await self._submit(checkout_id, owner, payment_method, press)

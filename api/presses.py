@@ -92,4 +92,4 @@ class Presses:
 
 def _refuse_crowd(memory: _Memory, press: Press) -> None:
     if press.update_id not in memory.waiting and len(memory.waiting) >= MOST_AT_ONCE:
-        raise Problem(TOO_MANY_AT_ONCE, "As many of these as may wait at once are waiting for their answers already.")
+        raise Problem(TOO_MANY_AT_ONCE, "As many of these requests as may wait at once are waiting already.")

@@ -58,7 +58,7 @@ async def send(command: Command, client: Client, handle: CheckoutHandle) -> Snap
 
     Raises:
         Problem: what the refusals say; 422 when the client's key stands for another body; 429 or 409 when Temporal
-            takes no more updates of this workflow; 503 when nobody answers in time, or Temporal is away.
+            takes no more updates of this workflow; 503 when nobody responds in time, or Temporal is away.
     """
     try:
         async with answered_within(command.seconds):
@@ -119,7 +119,7 @@ async def _answer_again(command: Command, known: AnsweredUpdate, handle: Checkou
 async def _answered_before(command: Command, client: Client, handle: CheckoutHandle) -> AnsweredUpdate | None:
     """What an earlier run of the workflow has answered to this press.
 
-    Temporal answers an id that it knows with the outcome it knows, whatever is asked; so what was asked is read.
+    Temporal returns the known outcome for an id it knows, whatever is asked; so what was asked is read.
 
     Raises:
         Problem: 422 when something else was asked under this id, in this run or in an earlier one.

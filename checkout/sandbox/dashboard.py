@@ -21,7 +21,7 @@ Act = Callable[[Call, Json], Json]
 
 
 def routes() -> list[Route]:
-    """Each takes a JSON object and answers with the id of what it made or changed."""
+    """Each takes a JSON object and returns the id of what it made or changed."""
     acts: dict[str, tuple[Act, str]] = {
         "refund": (_refund, "payment_intent amount"),
         "cancel": (_cancel, "payment_intent"),

@@ -93,9 +93,17 @@ async def test_a_storefront_in_a_loop_holds_up_nobody_else(
     assert (await storefront.get(place, wait=20)).json()["status"] == "cancelled"
 
 
+@pytest.fixture
+async def unhurried_storefront(client: Client) -> AsyncIterator[Storefront]:
+    """One whose charges may hang for longer than any test takes, so that none is given up (and undone) meanwhile."""
+    async with open_storefront(client) as storefront:
+        yield storefront
+
+
 async def test_the_limit_of_a_run_is_told_as_what_it_is_and_an_operator_can_still_cancel(
-    storefront: Storefront, gateway: ScriptedGateway, client: Client
+    unhurried_storefront: Storefront, gateway: ScriptedGateway, client: Client
 ) -> None:
+    storefront = unhurried_storefront
     gateway.let_go.clear()
     place = (await storefront.buy()).headers["location"]
     await gateway.arrived.wait()

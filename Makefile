@@ -12,11 +12,11 @@ help:  ## what can be made
 setup: $(VENV)/.ready  ## make .venv from the locked versions
 
 # The stamp is written last, so a set-up that broke half-way is done again.
-$(VENV)/.ready: requirements.lock pyproject.toml
+$(VENV)/.ready: requirements.lock pyproject.toml lab/pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; v >= (3, 11) or sys.exit("checkout needs Python 3.11 or newer, and %s is %d.%d; name another: make PYTHON=python3.12 setup" % (sys.executable, v[0], v[1]))'
 	@$(PYTHON) -m venv --clear $(VENV) || { echo "could not make $(VENV): on Debian and Ubuntu, install python3-venv"; exit 1; }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable . --editable lab
 	@touch $@
 
 dev: setup  ## run everything on this machine; Ctrl-C stops it

@@ -13,29 +13,29 @@ from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker, WorkerDeploymentConfig, WorkflowRunner
 
+from activities.audit import AuditActivities
 from activities.orders import OrderActivities
-from activities.payment_truth import PaymentTruthActivities
-from activities.payments import PaymentActivities
-from activities.provider_hold import ProviderHoldActivities
-from activities.reconcile import ReconcileActivities
-from activities.reconcile_ledger import LedgerActivities
-from activities.records import RecordActivities
-from activities.repair import RepairActivities
+from activities.payments.charge import PaymentActivities
+from activities.payments.inquiry import PaymentInquiryActivities
+from activities.payments.provider_hold import ProviderHoldActivities
+from activities.reconciliation.ledger import LedgerActivities
+from activities.reconciliation.orphan_payments import OrphanPaymentActivities
+from activities.reconciliation.tables import ReconcileActivities
 from activities.stock import StockActivities
-from checkout.config import DatabaseSettings, PaymentSettings, TemporalSettings, WorkerSettings, load_all
+from checkout.config.settings import DatabaseSettings, PaymentSettings, TemporalSettings, WorkerSettings, load_all
 from checkout.db.session import Database, create_engine
 from checkout.domain.errors import ConfigurationError, TemporalUnavailable
 from checkout.domain.events import OF_TEST_MODE, OwnEvents
-from checkout.health import Health
 from checkout.payments.gateway import PaymentGateway
-from checkout.payments.stripe import StripeGateway
-from checkout.temporal import (
+from checkout.payments.stripe.gateway import StripeGateway
+from checkout.temporal.client import (
     ACTIVITY_TASK_POLLS,
     NEW_WORKFLOW_POLLS_PART,
     TASK_QUEUE,
     WORKFLOW_TASK_POLLS,
     connect,
 )
+from checkout.worker_health import Health
 from workflows.checkout import CheckoutWorkflow
 from workflows.payment_events import PaymentEventsWorkflow
 from workflows.provider_hold import ProviderHoldWorkflow
@@ -84,11 +84,11 @@ def _activities(
     stock = StockActivities(database)
     orders = OrderActivities(database)
     payments = PaymentActivities(database, gateway)
-    truth = PaymentTruthActivities(database, gateway)
-    records = RecordActivities(database, own_events)
+    truth = PaymentInquiryActivities(database, gateway)
+    records = AuditActivities(database, own_events)
     reconcile = ReconcileActivities(database, client)
     ledger = LedgerActivities(database, gateway, client)
-    repair = RepairActivities(database, gateway)
+    repair = OrphanPaymentActivities(database, gateway)
     hold = ProviderHoldActivities(database, gateway, client)
     return [
         stock.reserve_stock,

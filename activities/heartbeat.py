@@ -13,7 +13,7 @@ HEARTBEAT_TIMEOUT_SECONDS = 5.0
 _BEAT_SECONDS = HEARTBEAT_TIMEOUT_SECONDS / 3
 
 
-async def beating(work: Coroutine[Any, Any, T]) -> T:
+async def with_heartbeat(work: Coroutine[Any, Any, T]) -> T:
     """Run ``work`` to its end and tell Temporal meanwhile that the worker lives.
 
     A request to cancel is not passed on: a call to a provider that is cut off in its middle leaves an unknown outcome,

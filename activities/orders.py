@@ -4,12 +4,12 @@ import secrets
 
 from temporalio import activity
 
-from activities.undoing import start_undo
+from activities.compensation import start_undo
 from checkout.db import checkouts, orders, stock
 from checkout.db.session import Database
 from checkout.domain.errors import TooLate
+from checkout.domain.messages import ConfirmOrder, CreateOrder, OrderResult, PricedLine, Undo
 from checkout.domain.money import MAX_AMOUNT_MINOR
-from checkout.domain.requests import ConfirmOrder, CreateOrder, OrderAnswer, PricedLine, Undo
 from checkout.domain.states import CheckoutStatus, OrderStatus, Reason
 
 #: Crockford's Base32 (https://www.crockford.com/base32.html): no I, L, O or U, so nothing is misheard or misread.
@@ -29,7 +29,7 @@ class OrderActivities:
         self._database = database
 
     @activity.defn
-    async def create_order(self, request: CreateOrder) -> OrderAnswer:
+    async def create_order(self, request: CreateOrder) -> OrderResult:
         """Write the order at the catalogue's prices of this moment, or say why not.
 
         Raises:
@@ -51,15 +51,15 @@ class OrderActivities:
             if answer := await self._order_in_the_way(request.checkout_id):
                 return answer
             if row and row.refusal:
-                return OrderAnswer(refusal=Reason(row.refusal))
+                return OrderResult(refusal=Reason(row.refusal))
             # What stood in the way was a number taken by chance, or a cart's order that was cancelled since.
 
-    async def _order_in_the_way(self, checkout_id: str) -> OrderAnswer | None:
+    async def _order_in_the_way(self, checkout_id: str) -> OrderResult | None:
         found = await self._database.one(orders.EXISTING, {"checkout_id": checkout_id})
         if found and found.order_number and found.status != OrderStatus.CANCELLED:
             return _answer(found.order_number, found.total_minor, found.lines)
         if found and found.cart_is_ordered:
-            return OrderAnswer(refusal=Reason.CART_ALREADY_ORDERED)
+            return OrderResult(refusal=Reason.CART_ALREADY_ORDERED)
         status = await self._database.one(checkouts.STATUS, {"checkout_id": checkout_id})
         if status is None or not CheckoutStatus(status.status).is_open:
             raise TooLate(f"checkout {checkout_id} is not open")
@@ -90,8 +90,8 @@ class OrderActivities:
             raise TooLate(f"checkout {request.checkout_id} is not open")
 
 
-def _answer(order_number: str, total_minor: int, lines: list[dict[str, object]]) -> OrderAnswer:
-    return OrderAnswer(
+def _answer(order_number: str, total_minor: int, lines: list[dict[str, object]]) -> OrderResult:
+    return OrderResult(
         order_number=order_number,
         total_minor=total_minor,
         lines=tuple(PricedLine(**line) for line in lines),  # type: ignore[arg-type]  # JSON that our own SQL made

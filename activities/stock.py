@@ -2,11 +2,11 @@
 
 from temporalio import activity
 
-from activities.undoing import start_undo
+from activities.compensation import start_undo
 from checkout.db import checkouts, stock
 from checkout.db.session import Database
 from checkout.domain.errors import InvariantBroken, TooLate
-from checkout.domain.requests import PricedLine, Recorded, ReserveStock, StockAnswer, Undo
+from checkout.domain.messages import PricedLine, RecordedEnding, ReservationResult, ReserveStock, Undo
 from checkout.domain.states import CheckoutStatus, PaymentStatus, Reason
 
 
@@ -17,7 +17,7 @@ class StockActivities:
         self._database = database
 
     @activity.defn
-    async def reserve_stock(self, request: ReserveStock) -> StockAnswer:
+    async def reserve_stock(self, request: ReserveStock) -> ReservationResult:
         """Hold all lines for the checkout, or none and say why.
 
         Raises:
@@ -37,21 +37,21 @@ class StockActivities:
         )
         if row is None:
             return await self._reserved_before(request.checkout_id)
-        return StockAnswer(refusal=Reason(row.refusal), sku=row.sku) if row.refusal else StockAnswer()
+        return ReservationResult(refusal=Reason(row.refusal), sku=row.sku) if row.refusal else ReservationResult()
 
-    async def _reserved_before(self, checkout_id: str) -> StockAnswer:
+    async def _reserved_before(self, checkout_id: str) -> ReservationResult:
         recorded = await self._database.one(checkouts.RECORDED, {"checkout_id": checkout_id})
         if recorded is None:
             raise InvariantBroken(f"checkout {checkout_id} is there and is not there")
         status = CheckoutStatus(recorded.status)
         if status.is_open:
-            return StockAnswer()
+            return ReservationResult()
         if not status.is_final:
             raise TooLate(f"checkout {checkout_id} is being undone")
         if status == CheckoutStatus.REJECTED:
-            return StockAnswer(refusal=Reason(recorded.reason))
-        return StockAnswer(
-            ended=Recorded(
+            return ReservationResult(refusal=Reason(recorded.reason))
+        return ReservationResult(
+            ended=RecordedEnding(
                 status=status,
                 reason=Reason(recorded.reason) if recorded.reason else None,
                 order_number=recorded.order_number,
@@ -64,7 +64,7 @@ class StockActivities:
         )
 
     @activity.defn
-    async def release_stock(self, undo: Undo) -> Recorded:
+    async def release_stock(self, undo: Undo) -> RecordedEnding:
         """Give back whatever is held, and close the checkout; a `reserve_stock` that comes later does nothing.
 
         Answers how the checkout ended, which is not as the undo wants it where `reserve_stock` had rejected it before.
@@ -78,4 +78,4 @@ class StockActivities:
             await connection.execute(stock.RELEASE, parameters)
             await connection.execute(checkouts.CLOSE, parameters | {"ending": undo.reason.ending})
             ended = (await connection.execute(checkouts.STATUS, parameters)).one()
-        return Recorded(CheckoutStatus(ended.status), Reason(ended.reason))
+        return RecordedEnding(CheckoutStatus(ended.status), Reason(ended.reason))

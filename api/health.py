@@ -9,11 +9,11 @@ from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 from temporalio.client import Client
 
-from api.errors import Problem
+from api.http.problems import Problem
 from api.metrics import Metrics
-from api.overview import Overviews
-from api.pages import health_page, metrics_page, readiness_page
-from api.temporal_calls import answered_within, unavailable
+from api.openapi.operations import health_page, metrics_page, readiness_page
+from api.support.overview import Overviews
+from api.temporal.calls import answered_within, unavailable
 
 CHECK_SECONDS: Final = 2.0
 _log = logging.getLogger("checkout.api")

@@ -13,9 +13,9 @@ import uvicorn
 from fastapi import FastAPI
 
 from api.app import create_app
-from checkout.config import ApiSettings, TemporalSettings
+from checkout.config.settings import ApiSettings, TemporalSettings
 from checkout.domain.errors import ConfigurationError
-from checkout.temporal import connect
+from checkout.temporal.client import connect
 
 #: How long requests may finish after a signal; no call to Temporal is longer.
 GRACE_SECONDS: Final = 20
@@ -71,7 +71,7 @@ class ApiServer(uvicorn.Server):
             self._captured_signals.clear()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Answer who waits, then let every request finish."""
+        """ResponseModel who waits, then let every request finish."""
         self._closing.set()
         await super().shutdown(sockets)
 

@@ -3,7 +3,7 @@
     postgres         the server, one for the session      database  a fresh migrated database for one test
     engine           SQLAlchemy on that database          stock     puts articles on its shelves
     temporal_server  the server, one for the session      temporal_settings, temporal_client  a fresh namespace
-    time_skipping    the time-skipping test server        sandbox   the payment provider, from tests/sandbox_server.py
+    time_skipping    the time-skipping test server        sandbox   the payment provider
 
 A namespace of its own lets a test use the product's task queue and ids without meeting another test's.
 """
@@ -30,16 +30,16 @@ from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
 from temporalio.client import Client
 from temporalio.testing import WorkflowEnvironment
 
-from checkout.cli.search_attributes import register_search_attributes
-from checkout.config import DatabaseSettings, TemporalSettings
+from checkout.config.settings import DatabaseSettings, TemporalSettings
 from checkout.db.migrate import migrate
 from checkout.db.session import create_engine
-from checkout.dev.ports import PortClaim, claim_free_port
-from checkout.dev.postgres import EmbeddedPostgres
-from checkout.dev.process import running
-from checkout.dev.temporal import DevTemporal
-from checkout.temporal import SEARCH_ATTRIBUTES, connect
-from tests.sandbox_server import SandboxServer, sandbox_server
+from checkout.provisioning.search_attributes import register_search_attributes
+from checkout.temporal.client import SEARCH_ATTRIBUTES, connect
+from lab.stack.processes.ports import PortClaim, claim_free_port
+from lab.stack.processes.process import running
+from lab.stack.servers.postgres import EmbeddedPostgres
+from lab.stack.servers.temporal import DevTemporal
+from tests.support.sandbox_server import SandboxServer, sandbox_server
 
 #: What a test may put on the shelves: sku -> (unit price in minor units, currency, units on hand).
 Shelf = dict[str, tuple[int, str, int]]

@@ -7,17 +7,17 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError
 
 from workflows import policies
-from workflows.commands import CheckoutCommands
-from workflows.payment import CHARGE_PAYMENT, PaymentStory
-from workflows.progress import Progress
-from workflows.resume import Succession
+from workflows.handlers import CheckoutHandlers
+from workflows.payment.collection import CHARGE_PAYMENT, PaymentCollection
 from workflows.saga import Refused, Saga, Step
-from workflows.updates import Updates
+from workflows.state.continue_as_new import Continuation
+from workflows.state.progress import Progress
+from workflows.state.updates import Updates
 
 with workflow.unsafe.imports_passed_through():
     from activities.orders import OrderActivities
     from activities.stock import StockActivities
-    from checkout.domain.requests import (
+    from checkout.domain.messages import (
         Cancel,
         CheckoutRequest,
         ConfirmOrder,
@@ -35,20 +35,20 @@ STEPS = (RESERVE_STOCK, CREATE_ORDER, CHARGE_PAYMENT, CONFIRM_ORDER)
 
 
 @workflow.defn(name="CheckoutWorkflow")
-class CheckoutWorkflow(CheckoutCommands):
+class CheckoutWorkflow(CheckoutHandlers):
     """One checkout, from the first request to an ending in which stock, order and money agree.
 
-    One that waits for long goes on in another run before its history becomes too long (`workflows.resume`).
+    One that waits for long continues as new before its history is too long (`workflows.state.continue_as_new`).
     """
 
     @workflow.init
     def __init__(self, request: CheckoutRequest) -> None:
         self._request = request
         self._progress = Progress(request)
-        self._saga = Saga(request.patience, STEPS, request.resume.begun if request.resume else None)
-        self._payment = PaymentStory(request, self._saga, self._progress)
+        self._saga = Saga(request.timeouts, STEPS, request.resume.begun if request.resume else None)
+        self._payment = PaymentCollection(request, self._saga, self._progress)
         self._updates = Updates(request.resume)
-        self._succession = Succession(request, self._saga, self._progress, self._payment, self._updates)
+        self._succession = Continuation(request, self._saga, self._progress, self._payment, self._updates)
         self._buying: asyncio.Task[None] | None = None
         self._cancellation = Cancel(Reason.CANCELLED_BY_OPERATOR, "operator")
         self._confirming = False

@@ -9,9 +9,9 @@ from workflows.policies import database, provider_undo
 from workflows.saga import Saga
 
 with workflow.unsafe.imports_passed_through():
-    from activities.records import RecordActivities
-    from activities.repair import RepairActivities
-    from checkout.domain.requests import EventAnswer, Patience, PaymentEvent
+    from activities.audit import AuditActivities
+    from activities.reconciliation.orphan_payments import OrphanPaymentActivities
+    from checkout.domain.messages import EventMatch, PaymentEvent, Timeouts
 
 #: What Temporal says when there is no workflow (any more) to take a signal.
 _NOBODY_THERE = "ExternalWorkflowExecutionNotFound"
@@ -36,7 +36,7 @@ class PaymentEventsWorkflow:
     def __init__(self, events: list[PaymentEvent]) -> None:
         self._events = events
         self._outcomes: dict[str, str] = {}
-        self._saga = Saga(Patience())
+        self._saga = Saga(Timeouts())
 
     @workflow.run
     async def run(self, events: list[PaymentEvent]) -> dict[str, str]:
@@ -46,7 +46,7 @@ class PaymentEventsWorkflow:
         An event is only a reason to look: whatever it says, and in whatever order events come, the provider is asked.
         """
         self._tell()
-        answers = await self._saga.ask(RecordActivities.record_payment_events, events, database, "write them down")
+        answers = await self._saga.ask(AuditActivities.record_payment_events, events, database, "write them down")
         passed_on = (self._pass_on(event, answer) for event, answer in zip(events, answers, strict=True))
         # One that fails does not keep the others from their ends.
         for failure in await asyncio.gather(*passed_on, return_exceptions=True):
@@ -54,11 +54,11 @@ class PaymentEventsWorkflow:
                 raise failure
         return self._outcomes
 
-    async def _pass_on(self, event: PaymentEvent, answer: EventAnswer) -> None:
+    async def _pass_on(self, event: PaymentEvent, answer: EventMatch) -> None:
         self._outcomes[event.event_id] = await self._outcome(event, answer)
         self._tell()
 
-    async def _outcome(self, event: PaymentEvent, answer: EventAnswer) -> str:
+    async def _outcome(self, event: PaymentEvent, answer: EventMatch) -> str:
         if answer.is_foreign:
             return "foreign"
         if answer.checkout_id is None:
@@ -71,7 +71,7 @@ class PaymentEventsWorkflow:
             if error.type != _NOBODY_THERE:
                 raise
             summary = f"look for money left behind: {event.provider_reference}"
-            return await self._saga.ask(RepairActivities.settle_after_end, event, provider_undo, summary)
+            return await self._saga.ask(OrphanPaymentActivities.settle_after_end, event, provider_undo, summary)
         return "applied"
 
     def _tell(self) -> None:

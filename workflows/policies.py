@@ -10,7 +10,7 @@ from temporalio.common import RetryPolicy
 with workflow.unsafe.imports_passed_through():
     from activities.heartbeat import HEARTBEAT_TIMEOUT_SECONDS
     from checkout.domain.errors import Contradicted, InvariantBroken, ProviderRefusedCall, TooLate
-    from checkout.domain.requests import Patience
+    from checkout.domain.messages import Timeouts
 
 #: Errors that asking again cannot help. A do that meets one is undone; an undo is tried on, for a person to repair.
 _HOPELESS = [error.__name__ for error in (TooLate, InvariantBroken, ProviderRefusedCall, Contradicted)]
@@ -40,51 +40,51 @@ class Policy:
     for_good: bool = False
 
 
-def database(_: Patience) -> Policy:
+def database(_: Timeouts) -> Policy:
     """A few statements, retried for as long as PostgreSQL is away: nobody is charged meanwhile, and it comes back."""
     return Policy(_DATABASE_TIMEOUT, _retry(first=0.2, slowest=5, hopeless=_HOPELESS), local_first=True)
 
 
-def temporal(_: Patience) -> Policy:
+def temporal(_: Timeouts) -> Policy:
     """A call of Temporal itself, which no workflow task is held open for."""
     return Policy(_DATABASE_TIMEOUT, _retry(first=0.2, slowest=5, hopeless=[]))
 
 
-def database_for_good(patience: Patience) -> Policy:
+def database_for_good(timeouts: Timeouts) -> Policy:
     """The same for what cannot be undone: before it runs, the history has to say that it comes next.
 
     A cancellation that comes when the workflow task was lost has to know that it is too late, and a step within that
     task leaves nothing behind to know it by; the answer before it does.
     """
-    return replace(database(patience), for_good=True)
+    return replace(database(timeouts), for_good=True)
 
 
-def database_undo(_: Patience) -> Policy:
+def database_undo(_: Timeouts) -> Policy:
     """The same, and no error is hopeless: a deploy or a person may yet repair what stands in the way."""
     return Policy(_DATABASE_TIMEOUT, _retry(first=0.2, slowest=10, hopeless=[]))
 
 
-def provider(patience: Patience) -> Policy:
+def provider(timeouts: Timeouts) -> Policy:
     """Calls to the payment provider, tried until support should be told."""
-    budget = timedelta(seconds=patience.payment_stuck_after_seconds)
+    budget = timedelta(seconds=timeouts.payment_stuck_after_seconds)
     retry = _retry(first=0.5, slowest=10, hopeless=_HOPELESS)
-    return Policy(_provider_timeout(patience), retry, _HEARTBEAT_TIMEOUT, schedule_to_close=budget)
+    return Policy(_provider_timeout(timeouts), retry, _HEARTBEAT_TIMEOUT, schedule_to_close=budget)
 
 
-def one_look(patience: Patience) -> Policy:
+def one_look(timeouts: Timeouts) -> Policy:
     """One try, for a story that decides itself what comes next."""
     retry = RetryPolicy(maximum_attempts=1)
-    return Policy(_provider_timeout(patience), retry, _HEARTBEAT_TIMEOUT)
+    return Policy(_provider_timeout(timeouts), retry, _HEARTBEAT_TIMEOUT)
 
 
-def provider_undo(patience: Patience) -> Policy:
+def provider_undo(timeouts: Timeouts) -> Policy:
     """Money is given back, however long it takes."""
-    return Policy(_provider_timeout(patience), _retry(first=0.5, slowest=30, hopeless=[]), _HEARTBEAT_TIMEOUT)
+    return Policy(_provider_timeout(timeouts), _retry(first=0.5, slowest=30, hopeless=[]), _HEARTBEAT_TIMEOUT)
 
 
-def _provider_timeout(patience: Patience) -> timedelta:
+def _provider_timeout(timeouts: Timeouts) -> timedelta:
     # A call, a look at what became of it, and the statements around them.
-    return timedelta(seconds=3 * patience.provider_timeout_seconds + 10)
+    return timedelta(seconds=3 * timeouts.provider_timeout_seconds + 10)
 
 
 def _retry(first: float, slowest: float, hopeless: list[str]) -> RetryPolicy:

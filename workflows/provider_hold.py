@@ -13,10 +13,10 @@ from workflows.policies import ever_slower
 from workflows.saga import Saga
 
 with workflow.unsafe.imports_passed_through():
-    from activities.provider_hold import ProviderHoldActivities
+    from activities.payments.provider_hold import ProviderHoldActivities
     from checkout.domain.hold import HOLD_WORKFLOW, HoldRequest, HoldView, Probe
-    from checkout.domain.requests import Patience
-    from checkout.temporal import CHECKOUT_STATUS
+    from checkout.domain.messages import Timeouts
+    from checkout.temporal.client import CHECKOUT_STATUS
 
 #: Pauses between two probes, in seconds. With the longest, everybody goes on within a minute of its being put right.
 _FIRST_PAUSE, _GROWTH, _LONGEST_PAUSE = 2.0, 1.5, 20.0
@@ -38,7 +38,7 @@ class ProviderHoldWorkflow:
     @workflow.init
     def __init__(self, request: HoldRequest) -> None:
         self._view = HoldView()
-        self._saga = Saga(Patience())
+        self._saga = Saga(Timeouts())
 
     @workflow.run
     async def run(self, request: HoldRequest) -> HoldView:

@@ -18,10 +18,11 @@ from workflows.saga import Saga
 
 with workflow.unsafe.imports_passed_through():
     from activities.heartbeat import HEARTBEAT_TIMEOUT_SECONDS
-    from activities.reconcile import ReconcileActivities
-    from activities.reconcile_ledger import LedgerActivities
-    from activities.repair import RepairActivities
+    from activities.reconciliation.ledger import LedgerActivities
+    from activities.reconciliation.orphan_payments import OrphanPaymentActivities
+    from activities.reconciliation.tables import ReconcileActivities
     from checkout.domain.errors import InvariantBroken, ProviderRefusedCall
+    from checkout.domain.messages import Timeouts, Undo
     from checkout.domain.reconcile import (
         RECONCILE_WORKFLOW,
         ComparedPage,
@@ -31,9 +32,8 @@ with workflow.unsafe.imports_passed_through():
         ReconcileReport,
         ReconcileRequest,
     )
-    from checkout.domain.requests import Patience, Undo
     from checkout.domain.states import Reason
-    from checkout.temporal import CHECKOUT_STATUS
+    from checkout.temporal.client import CHECKOUT_STATUS
 
 #: What is compared, and by which activity. Abandoned checkouts come first, since to undo them settles the rest of them.
 STAGES = (
@@ -47,7 +47,7 @@ _REPAIRS_AT_ONCE = 10
 _LISTED_IN_THE_UI = 20
 
 
-def bounded(_: Patience) -> Policy:
+def bounded(_: Timeouts) -> Policy:
     """A few tries; what does not succeed is reported, and the next run tries again. None may hold up the others."""
     hopeless = [error.__name__ for error in (InvariantBroken, ProviderRefusedCall)]
     slowest = timedelta(seconds=10)
@@ -64,7 +64,7 @@ class ReconcileWorkflow:
         now = workflow.now()
         since = now - timedelta(hours=request.window_hours)
         self._report = request.report or ReconcileReport(since.isoformat(), now.isoformat())
-        self._saga = Saga(Patience())
+        self._saga = Saga(Timeouts())
 
     @workflow.run
     async def run(self, request: ReconcileRequest) -> ReconcileReport:
@@ -115,7 +115,7 @@ class ReconcileWorkflow:
                 return replace(mismatch, repaired=True)
             if mismatch.kind.is_given_back:
                 summary = f"{mismatch.checkout_id}: {mismatch.kind}"
-                landed = await self._saga.ask(RepairActivities.give_back, mismatch, bounded, summary)
+                landed = await self._saga.ask(OrphanPaymentActivities.give_back, mismatch, bounded, summary)
                 return replace(mismatch, repaired=landed)
         except ActivityError as error:
             return replace(mismatch, detail=f"{mismatch.detail}; it could not be put right: {error.cause or error}")

@@ -27,8 +27,8 @@ from workflows import policies
 from workflows.policies import Policy
 
 with workflow.unsafe.imports_passed_through():
-    from activities.records import RecordActivities
-    from checkout.domain.requests import Patience, Undo
+    from activities.audit import AuditActivities
+    from checkout.domain.messages import Timeouts, Undo
     from checkout.domain.states import Reason
 
 In = TypeVar("In")
@@ -54,8 +54,8 @@ class Step(Generic[In, Out]):
 
     do: Callable[[Any, In], Awaitable[Out]]
     undo: Callable[[Any, Undo], Awaitable[Any]] | None = None
-    policy: Callable[[Patience], Policy] = policies.database
-    undo_policy: Callable[[Patience], Policy] = policies.database_undo
+    policy: Callable[[Timeouts], Policy] = policies.database
+    undo_policy: Callable[[Timeouts], Policy] = policies.database_undo
     undo_when_refused: bool = False
 
 
@@ -75,9 +75,9 @@ class Saga:
     """
 
     def __init__(
-        self, patience: Patience, steps: Sequence[Step[Any, Any]] = (), begun: Sequence[str] | None = None
+        self, timeouts: Timeouts, steps: Sequence[Step[Any, Any]] = (), begun: Sequence[str] | None = None
     ) -> None:
-        self._patience = patience
+        self._patience = timeouts
         self._steps = steps
         self._begun = self._local_from(0) if begun is None else [step for step in steps if _name(step) in begun]
         self._is_stopped = False
@@ -107,7 +107,7 @@ class Saga:
         """
         with contextlib.suppress(FailureError):  # However it ends, it ends after everything else was handed out.
             await workflow.execute_local_activity_method(
-                RecordActivities.hear_the_rest,
+                AuditActivities.hear_the_rest,
                 start_to_close_timeout=policies.LOCAL_TIMEOUT,
                 retry_policy=policies.LOCAL_RETRY,
             )
@@ -121,7 +121,7 @@ class Saga:
         self,
         step: Step[In, Out],
         request: In,
-        policy: Callable[[Patience], Policy] | None = None,
+        policy: Callable[[Timeouts], Policy] | None = None,
         summary: str | None = None,
     ) -> Out:
         """Do a step.
@@ -144,7 +144,7 @@ class Saga:
         self,
         function: Callable[[Any, In], Awaitable[Ask]],
         request: In,
-        policy: Callable[[Patience], Policy] = policies.database,
+        policy: Callable[[Timeouts], Policy] = policies.database,
         summary: str | None = None,
     ) -> Ask:
         """Run an activity that has nothing to undo; raises as `take` does, but for `Refused`."""

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 from api.server import serve
-from checkout.config import ApiSettings, TemporalSettings, load_all
+from checkout.config.settings import ApiSettings, TemporalSettings, load_all
 
 
 def run_api() -> None:

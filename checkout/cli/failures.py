@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NoReturn
 
-from checkout.config import DatabaseSettings, TemporalSettings
+from checkout.config.settings import DatabaseSettings, TemporalSettings
 from checkout.domain.errors import CheckoutError, ConfigurationError
 
 FAILED = 1

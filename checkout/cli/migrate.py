@@ -5,11 +5,11 @@ import asyncio
 import typer
 
 from checkout.cli.failures import database_explained, temporal_explained
-from checkout.cli.schedule import SCHEDULE_ID, schedule_reconciliation
-from checkout.cli.search_attributes import register_search_attributes
-from checkout.config import DatabaseSettings, ReconcileSettings, TemporalSettings, load_all
+from checkout.config.settings import DatabaseSettings, ReconcileSettings, TemporalSettings, load_all
 from checkout.db.migrate import migrate
-from checkout.temporal import connect
+from checkout.provisioning.schedule import SCHEDULE_ID, schedule_reconciliation
+from checkout.provisioning.search_attributes import register_search_attributes
+from checkout.temporal.client import connect
 
 
 def bring_to_head() -> None:

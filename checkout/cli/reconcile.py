@@ -15,10 +15,10 @@ from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 from temporalio.service import RPCError, RPCStatusCode
 
 from checkout.cli.failures import FAILED, give_up, temporal_explained
-from checkout.config import ReconcileSettings, TemporalSettings, load_all
+from checkout.config.settings import ReconcileSettings, TemporalSettings, load_all
 from checkout.domain.errors import CheckoutError
 from checkout.domain.reconcile import RECONCILE_WORKFLOW, ReconcileReport, ReconcileRequest
-from checkout.temporal import TASK_QUEUE, connect
+from checkout.temporal.client import TASK_QUEUE, connect
 
 _LOOK_SECONDS = 0.5
 _ANSWER_TIMEOUT = timedelta(seconds=2)

@@ -2,22 +2,17 @@
 
 import uuid
 from collections.abc import Mapping
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 from urllib.parse import quote
 
 import httpx
 
-from checkout.config import SupportSettings, load
-from checkout.dev.plan import Ports
-from checkout.dev.ports import HOST
-from checkout.dev.secrets import DevSecrets
+from checkout.cli.dev_stack import find_dev_stack
+from checkout.config.settings import SupportSettings, load
 from checkout.domain.errors import CheckoutError, ConfigurationError
 
-#: The data directory that `checkout dev` makes, unless it is told otherwise.
-DEV_DIRECTORY: Final = Path(".checkout")
-DEFAULT_URL: Final = f"http://{HOST}:{Ports().api}"
+DEFAULT_URL: Final = "http://127.0.0.1:8000"
 #: Above what the API allows any action.
 _TIMEOUT_SECONDS: Final = 40.0
 _PLACE: Final = "/v1/support/checkouts"
@@ -78,21 +73,18 @@ def open_client(url: str | None, key: str | None) -> SupportClient:
 
     Raises:
         ConfigurationError: there is no key, or the URL or the key is malformed.
-        StackError: the developer's stack is damaged.
     """
     settings = load(SupportSettings, api_url=url, support_key=key)
     if settings.support_key:
         return SupportClient(settings.api_url or DEFAULT_URL, settings.support_key.get_secret_value())
     # The developer's key goes to the developer's API, and to no other.
-    developers = None if settings.api_url else _developers_key()
-    if developers is None:
-        raise ConfigurationError("CHECKOUT_SUPPORT_KEY is not set (a key of the scope support; or give --key)")
-    return SupportClient(DEFAULT_URL, developers)
-
-
-def _developers_key() -> str | None:
-    secrets = DEV_DIRECTORY / "secrets.json"
-    return DevSecrets.load_or_make(secrets).support_key if secrets.is_file() else None
+    stack = None if settings.api_url else find_dev_stack()
+    if stack is None:
+        raise ConfigurationError(
+            "CHECKOUT_SUPPORT_KEY is not set (a key of the scope support; or give --key), "
+            "and no development stack runs in this directory (`make dev`)"
+        )
+    return SupportClient(stack.api_url, stack.support_key)
 
 
 def _of(checkout_id: str) -> str:

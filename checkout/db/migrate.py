@@ -7,7 +7,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, text
 
-from checkout.config import DatabaseSettings
+from checkout.config.settings import DatabaseSettings
 from checkout.db.session import create_engine
 
 #: Any number will do, so long as every release uses the same one.

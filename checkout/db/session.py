@@ -9,7 +9,7 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from checkout.config import DatabaseSettings
+from checkout.config.settings import DatabaseSettings
 from checkout.domain.errors import DatabaseUnavailable, InvariantBroken
 
 #: What the server itself enforces, so that a lost client or a lock cannot hold a step for longer than its retry.

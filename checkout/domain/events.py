@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from checkout.domain.requests import PaymentEvent
+from checkout.domain.messages import PaymentEvent
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from checkout.domain.states import CheckoutStatus, PaymentStatus, Reason
 
 if TYPE_CHECKING:  # A request may hold a view: that of the run before.
-    from checkout.domain.requests import CheckoutRequest
+    from checkout.domain.messages import CheckoutRequest
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from tests.e2e.dev_process import DevProcess
+from tests.support.dev_process import DevProcess
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from itertools import count
 
-from checkout.config import ApiSettings
+from checkout.config.settings import ApiSettings
 from tests.e2e.crowd import Answer, Crowd
 
 #: How much longer than usual it is measured.

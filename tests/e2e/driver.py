@@ -9,10 +9,10 @@ from typing import Any
 import httpx
 from pydantic import SecretStr
 
-from checkout.config import DatabaseSettings
+from checkout.config.settings import DatabaseSettings
 from checkout.db.session import create_engine
-from tests.e2e.dev_process import DevProcess
-from tests.invariants import violations
+from tests.support.dev_process import DevProcess
+from tests.support.invariants import violations
 
 FINAL = {"confirmed", "cancelled", "rejected"}
 #: What a client should answer by asking again.

@@ -13,7 +13,7 @@ import psutil
 import psycopg
 import pytest
 
-from tests.e2e.dev_process import gone, temporary_directory
+from tests.support.dev_process import gone, temporary_directory
 
 # On a machine that has other things to do; alone, none takes longer than half a minute.
 pytestmark = [pytest.mark.alone, pytest.mark.timeout(300)]

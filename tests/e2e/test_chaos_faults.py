@@ -13,20 +13,20 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from checkout.chaos.faults import FAULTS, Fault, Harm
-from checkout.chaos.proxy_postgres import Moment
-from checkout.chaos.world import ROLES, WORKERS, World, open_world
-from checkout.config import DatabaseSettings
+from checkout.config.settings import DatabaseSettings
 from checkout.db.session import create_engine
-from checkout.dev.stack import StackInfo
-from tests.e2e.dev_process import temporary_directory
-from tests.invariants import violations
+from lab.chaos.faults.catalogue import FAULTS, Fault, Harm
+from lab.chaos.proxy.postgres import Moment
+from lab.chaos.world.world import ROLES, WORKERS, World, open_world
+from lab.stack.stack import StackInfo
+from tests.support.dev_process import temporary_directory
+from tests.support.invariants import violations
 
 pytestmark = pytest.mark.alone
 
 FINAL = {"confirmed", "cancelled", "rejected"}
 METHODS = ("pm_card_visa", "pm_sandbox_lost_response", "pm_sandbox_wrong_amount", "pm_sandbox_flaky")
-#: How the processes are told to lose patience soon, so that the test is short.
+#: How the processes are told to give up soon, so that the test is short.
 SETTINGS = {
     "CHECKOUT_PROVIDER_TIMEOUT_SECONDS": "1",
     "CHECKOUT_PAYMENT_STUCK_AFTER_SECONDS": "20",
@@ -206,6 +206,6 @@ async def test_an_event_that_is_believed_too_easily_is_told(
 ) -> None:
     await customers.buy()
     # Signed now instead of an hour ago, it is genuine, and taken.
-    monkeypatch.setattr("checkout.chaos.faults_webhooks._AGE_SECONDS", 0)
+    monkeypatch.setattr("lab.chaos.faults.webhooks._AGE_SECONDS", 0)
     with pytest.raises(Harm, match="not genuine was taken"):
         await FAULTS["webhooks-stale"].inject(world, customers, random.Random(1), 0)

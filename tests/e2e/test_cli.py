@@ -14,12 +14,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
 from temporalio.client import Client
 
-from checkout.config import DatabaseSettings, TemporalSettings
-from checkout.dev.ports import claim_free_port
-from checkout.dev.postgres import EmbeddedPostgres
-from checkout.temporal import SEARCH_ATTRIBUTES
-from tests.code_facts import ROOT
+from checkout.config.settings import DatabaseSettings, TemporalSettings
+from checkout.temporal.client import SEARCH_ATTRIBUTES
+from lab.stack.processes.ports import claim_free_port
+from lab.stack.servers.postgres import EmbeddedPostgres
 from tests.conftest import Stock
+from tests.support.project_facts import ROOT
 
 HEADER = "sku,name,price_minor,currency,on_hand\n"
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from checkout.dev.ports import claim_free_port
-from tests.e2e.dev_process import ROLES, DevProcess, checkout_dev, gone, temporary_directory
+from lab.stack.processes.ports import claim_free_port
+from tests.support.dev_process import ROLES, DevProcess, checkout_dev, gone, temporary_directory
 
 
 @pytest.fixture(scope="module")

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from temporalio.client import Client, WorkflowHandle
 
-from checkout.domain.requests import Patience
-from tests.e2e.dev_process import ROLES, DevProcess, checkout_dev, temporary_directory
+from checkout.domain.messages import Timeouts
 from tests.e2e.driver import driving, everything_agrees
+from tests.support.dev_process import ROLES, DevProcess, checkout_dev, temporary_directory
 from workflows.checkout import STEPS
 
 pytestmark = pytest.mark.alone
@@ -76,7 +76,7 @@ async def test_a_worker_that_is_asked_to_stop_finishes_what_it_began(stack: DevP
         async for event in handle.fetch_history_events()
         if event.HasField("activity_task_started_event_attributes")
     ]
-    regular = [step for step in STEPS if not step.policy(Patience()).local_first]
+    regular = [step for step in STEPS if not step.policy(Timeouts()).local_first]
     assert tries == [1] * len(regular) * len(views)
 
 

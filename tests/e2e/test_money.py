@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from temporalio.client import Client
 
-from tests.e2e.dev_process import DevProcess, checkout_dev, temporary_directory
 from tests.e2e.driver import FINAL, Driver, driving, everything_agrees
+from tests.support.dev_process import DevProcess, checkout_dev, temporary_directory
 
 pytestmark = pytest.mark.alone
 

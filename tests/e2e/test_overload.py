@@ -18,12 +18,12 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import text
 
-from checkout.config import DatabaseSettings
+from checkout.config.settings import DatabaseSettings
 from checkout.db.session import create_engine
 from tests.e2e.crowd import Answer, crowd_before
 from tests.e2e.customers import BOOKS, REGULARS, SCALE, WINDOW_SECONDS, Market, Others, Rush, quantile_ms, served
-from tests.e2e.dev_process import DevProcess, checkout_dev, temporary_directory
 from tests.e2e.driver import FINAL, Driver, driving, everything_agrees
+from tests.support.dev_process import DevProcess, checkout_dev, temporary_directory
 
 pytestmark = [pytest.mark.alone, pytest.mark.timeout(240 if SCALE == 1 else 3600)]
 

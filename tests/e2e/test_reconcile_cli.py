@@ -8,14 +8,14 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client, ScheduleActionStartWorkflow, ScheduleOverlapPolicy
 
-from checkout.cli.schedule import SCHEDULE_ID, schedule_reconciliation
-from checkout.config import DatabaseSettings, ReconcileSettings, TemporalSettings
+from checkout.config.settings import DatabaseSettings, ReconcileSettings, TemporalSettings
 from checkout.domain.reconcile import RECONCILE_WORKFLOW
-from tests.attempts import until
+from checkout.provisioning.schedule import SCHEDULE_ID, schedule_reconciliation
 from tests.conftest import Stock
 from tests.e2e.test_cli import checkout
-from tests.integration.reconciled_shop import Shop, open_shop
-from tests.sandbox_server import SandboxServer
+from tests.support.attempts import until
+from tests.support.reconciled_shop import Shop, open_shop
+from tests.support.sandbox_server import SandboxServer
 
 
 @pytest.fixture

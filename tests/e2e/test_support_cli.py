@@ -12,15 +12,14 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
-from checkout.dev.ports import claim_free_port
-from checkout.dev.secrets import DevSecrets
 from checkout.domain.errors import ProviderUnavailable
 from checkout.domain.states import PaymentStatus
 from checkout.payments.gateway import Charge
+from lab.stack.processes.ports import claim_free_port
 from tests.conftest import Stock
-from tests.fakes import ScriptedGateway
-from tests.integration.api_process import STOREFRONT_KEY, SUPPORT_KEY, Storefront, open_storefront
-from tests.workflow.shop import open_shop
+from tests.support.api_process import STOREFRONT_KEY, SUPPORT_KEY, Storefront, open_storefront
+from tests.support.scripted_gateway import ScriptedGateway
+from tests.support.shop import open_shop
 
 Ran = subprocess.CompletedProcess[str]
 
@@ -131,11 +130,17 @@ async def test_a_command_that_is_used_wrongly_ends_with_2(tmp_path: Path) -> Non
         assert (refused.returncode, variable in refused.stderr) == (2, True)
 
 
-async def test_the_developers_key_is_found_and_goes_to_no_other_api(storefront: Storefront, tmp_path: Path) -> None:
+async def test_the_running_development_stack_is_found_and_its_key_goes_to_no_other_api(
+    storefront: Storefront, tmp_path: Path
+) -> None:
+    url = str(storefront.client.base_url)
     (tmp_path / ".checkout").mkdir()
-    DevSecrets.load_or_make(tmp_path / ".checkout" / "secrets.json")
-    elsewhere = await support(tmp_path, "list", url=str(storefront.client.base_url), key=None)
+    stack_file = tmp_path / ".checkout" / "stack.json"
+    stack_file.write_text(json.dumps({"api_url": url, "support_key": SUPPORT_KEY}))
+    listed = await support(tmp_path, "list", key=None)
+    assert (listed.returncode, listed.stderr) == (0, "")
+    elsewhere = await support(tmp_path, "list", url=url, key=None)
     assert (elsewhere.returncode, "CHECKOUT_SUPPORT_KEY is not set" in elsewhere.stderr) == (2, True)
-    at_home = await support(tmp_path, "list", key=None)
-    # Whoever listens there or not: the key was found, and the developer's API was asked.
-    assert "CHECKOUT_SUPPORT_KEY" not in at_home.stderr
+    stack_file.write_text("{}")
+    damaged = await support(tmp_path, "list", key=None)
+    assert (damaged.returncode, "stack.json is damaged" in damaged.stderr) == (2, True)

@@ -17,7 +17,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.e2e.dev_process import checkout_dev, temporary_directory
+from tests.support.dev_process import checkout_dev, temporary_directory
 
 ROOT = Path(__file__).parents[2]
 MINOR = f"python3.{sys.version_info.minor}"

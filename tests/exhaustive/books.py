@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from tests.sandbox_server import SandboxServer
+from tests.support.sandbox_server import SandboxServer
 
 #: Table (or `intents`, or `refunds_of_the_provider`) -> its rows.
 Traces = dict[str, list[dict[str, Any]]]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
-from checkout.domain.requests import Patience
+from checkout.domain.messages import Timeouts
 from tests.exhaustive.faults import DO_KINDS, LOST, REFUSALS, UNDO_KINDS, AnyStep, Fault, Strike, Trigger
 from workflows.checkout import STEPS
 
@@ -51,7 +51,7 @@ def bug(steps: Sequence[AnyStep]) -> Trigger:
 
 def is_local_first(step: AnyStep) -> bool:
     """Whether the do is first tried within the workflow task."""
-    return step.policy(Patience()).local_first
+    return step.policy(Timeouts()).local_first
 
 
 def name_of(activity: Any) -> str:
@@ -59,11 +59,11 @@ def name_of(activity: Any) -> str:
     return str(activity.__name__)
 
 
-def patience_of(case: Case) -> Patience:
+def patience_of(case: Case) -> Timeouts:
     """How long the case's checkouts wait: a fault that lasts until support is told should not have to last long."""
     lasts = any(one.fault == Fault.KEEPS_FAILING for one in case.strikes)
-    more = case.trigger.patience if case.trigger else {}
-    return Patience(payment_stuck_after_seconds=2 if lasts else 30, provider_timeout_seconds=5, **more)
+    more = case.trigger.timeouts if case.trigger else {}
+    return Timeouts(payment_stuck_after_seconds=2 if lasts else 30, provider_timeout_seconds=5, **more)
 
 
 def _of_dos(steps: Sequence[AnyStep]) -> Iterator[Case]:

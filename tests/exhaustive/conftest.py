@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from checkout.chaos.checker import Checker
-from checkout.chaos.checker_books import Violation
-from checkout.config import DatabaseSettings
+from checkout.config.settings import DatabaseSettings
 from checkout.db.session import create_engine
-from checkout.dev.postgres import EmbeddedPostgres
-from checkout.dev.temporal import DevTemporal
 from checkout.domain.reconcile import ReconcileReport
-from checkout.temporal import connect
+from checkout.temporal.client import connect
+from lab.chaos.checker.books import Violation
+from lab.chaos.checker.checker import Checker
+from lab.stack.servers.postgres import EmbeddedPostgres
+from lab.stack.servers.temporal import DevTemporal
 from tests.conftest import show_at_the_end
 from tests.exhaustive.cases import Case, bug, cases
 from tests.exhaustive.endings import expected
@@ -22,7 +22,7 @@ from tests.exhaustive.faults import ON_HAND, REFUSALS, UNIT_PRICE_MINOR
 from tests.exhaustive.table import lines
 from tests.exhaustive.verdict import Judged, judge
 from tests.exhaustive.world import Shop, open_shop
-from tests.sandbox_server import sandbox_server
+from tests.support.sandbox_server import sandbox_server
 from workflows.checkout import STEPS
 
 

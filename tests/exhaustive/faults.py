@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from checkout.domain.states import Reason
 from workflows.checkout import CREATE_ORDER, RESERVE_STOCK
-from workflows.payment import CHARGE_PAYMENT
+from workflows.payment.collection import CHARGE_PAYMENT
 from workflows.saga import Step
 
 AnyStep = Step[Any, Any]
@@ -64,7 +64,7 @@ class Trigger:
     step: AnyStep
     reason: Reason | None = None
     changed: dict[str, Any] = field(default_factory=dict, hash=False)
-    patience: dict[str, Any] = field(default_factory=dict, hash=False)
+    timeouts: dict[str, Any] = field(default_factory=dict, hash=False)
 
     def undoes(self, step: AnyStep, steps: Sequence[AnyStep]) -> bool:
         """Whether the step is among those that are undone."""

@@ -10,7 +10,7 @@ from temporalio.api.workflowservice.v1 import PollWorkflowExecutionUpdateRequest
 from temporalio.client import WorkflowHandle, WorkflowUpdateStage
 from temporalio.service import RPCError, RPCStatusCode
 
-from checkout.domain.requests import Cancel
+from checkout.domain.messages import Cancel
 from tests.exhaustive.run import Run
 from workflows.checkout import CheckoutWorkflow
 
@@ -58,19 +58,19 @@ async def _known_to_the_server(run: Run, heard: "asyncio.Task[None]") -> None:
 
 
 async def let_an_operator_cancel(run: Run) -> None:
-    """Press Cancel, and go on when the workflow has noticed, or until this try is cut off."""
+    """UpdateKey Cancel, and go on when the workflow has noticed, or until this try is cut off."""
     await asyncio.shield(run.trial.act(operators_cancel()))
 
 
 async def operators_cancel() -> None:
-    """Press Cancel in the UI on whatever workflow runs this activity, and see that it has noticed."""
+    """UpdateKey Cancel in the UI on whatever workflow runs this activity, and see that it has noticed."""
     await workflow().cancel()
     if not activity.info().is_local:  # The workflow notices nothing before the end of a local activity.
         await workflow().query("__temporal_workflow_metadata")
 
 
 async def terminate(run: Run) -> None:
-    """Press Terminate, and go on."""
+    """UpdateKey Terminate, and go on."""
     await asyncio.shield(run.trial.act(workflow().terminate("a test")))
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from checkout.domain.errors import InvariantBroken
 from checkout.domain.states import CheckoutStatus
-from checkout.temporal import CHECKOUT_STATUS
+from checkout.temporal.client import CHECKOUT_STATUS
 from tests.exhaustive import interference
 from tests.exhaustive.faults import Fault
 from tests.exhaustive.run import PlannedFailure, Run
@@ -97,7 +97,7 @@ def _is_bounded(run: Run) -> bool:
     case = run.trial.case
     if any(one.is_undo for one in case.strikes):
         return True
-    return case.step.policy(run.trial.request.patience).schedule_to_close is not None
+    return case.step.policy(run.trial.request.timeouts).schedule_to_close is not None
 
 
 async def _come_after_the_undo(run: Run) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from temporalio import activity
 
-from checkout.domain.requests import Undo
+from checkout.domain.messages import Undo
 from tests.exhaustive.books import Traces
 from tests.exhaustive.cases import Case, cases, is_local_first, name_of, triggers
 from tests.exhaustive.faults import DO_KINDS, LOST, UNDO_KINDS, Fault

@@ -16,9 +16,9 @@ from temporalio.client import (
 )
 from temporalio.exceptions import ApplicationError, TerminatedError
 
-from checkout.domain.requests import CheckoutRequest
+from checkout.domain.messages import CheckoutRequest
 from checkout.domain.view import CheckoutView
-from checkout.temporal import TASK_QUEUE
+from checkout.temporal.client import TASK_QUEUE
 from tests.exhaustive.cases import Case
 from tests.exhaustive.run import Plan, Run, current_run
 from workflows.checkout import CheckoutWorkflow

@@ -11,11 +11,11 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
-from checkout.config import WorkerSettings
+from checkout.config.settings import WorkerSettings
 from checkout.db.session import Database
-from checkout.domain.requests import CheckoutRequest, Line
+from checkout.domain.messages import CheckoutRequest, Line
 from checkout.payments.gateway import PaymentGateway
-from checkout.payments.stripe import StripeGateway
+from checkout.payments.stripe.gateway import StripeGateway
 from tests.exhaustive.books import Books
 from tests.exhaustive.cases import Case, is_local_first, name_of, patience_of
 from tests.exhaustive.faults import ON_HAND, TOTAL_MINOR, UNIT_PRICE_MINOR, Fault, Strike
@@ -24,7 +24,7 @@ from tests.exhaustive.run import Plan
 from tests.exhaustive.trial import Trial
 from tests.exhaustive.verdict import judge
 from tests.exhaustive.watch import Saboteur, Watched
-from tests.sandbox_server import SandboxServer
+from tests.support.sandbox_server import SandboxServer
 from worker import build_worker
 
 #: Trials that keep the machine busy, and those that mostly wait for a time-out.
@@ -119,7 +119,7 @@ def request_of(case: Case) -> CheckoutRequest:
         currency="EUR",
         lines=(Line(checkout_id, changed.pop("quantity")),),
         requested_at="2026-01-01T00:00:00.000+00:00",
-        patience=patience_of(case),
+        timeouts=patience_of(case),
         **changed,
     )
 

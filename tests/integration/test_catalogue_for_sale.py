@@ -6,13 +6,13 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
-from checkout.config import WorkerSettings
+from checkout.config.settings import WorkerSettings
 from checkout.db.catalogue import import_catalogue
 from checkout.db.session import Database
 from checkout.domain.errors import InvalidCatalogue
-from tests.fakes import ScriptedGateway
-from tests.integration.api_process import Storefront, open_storefront, problem
-from tests.names import NAMES
+from tests.support.api_process import Storefront, open_storefront, problem
+from tests.support.names import NAMES
+from tests.support.scripted_gateway import ScriptedGateway
 from worker import build_worker
 
 #: All that a SKU may be: every character of it, the longest, a barcode, and numbers that are no card's.

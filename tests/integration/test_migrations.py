@@ -8,10 +8,10 @@ from alembic.config import Config
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import OperationalError
 
-from checkout.config import DatabaseSettings
+from checkout.config.settings import DatabaseSettings
 from checkout.db.migrate import migrate
 from checkout.db.session import create_engine
-from tests.code_facts import ROOT
+from tests.support.project_facts import ROOT
 
 EVENT = "INSERT INTO payment_events VALUES ('{0}', 'refund.created', 'pi_1', NULL, '{1}', now())"
 

@@ -2,8 +2,8 @@
 
 from tests.planted.bug import Bug, Campaign, Edit
 
-_DESK = "api/desk.py"
-_IDEMPOTENCY = "api/idempotency.py"
+_DESK = "api/storefront/service.py"
+_IDEMPOTENCY = "api/http/idempotency.py"
 
 BUGS = (
     Bug(

@@ -2,10 +2,10 @@
 
 from tests.planted.bug import Bug, Campaign, Edit
 
-_ATTEMPTS = "activities/attempts.py"
-_PAYMENTS = "activities/payments.py"
-_STRIPE = "checkout/payments/stripe.py"
-_STORY = "workflows/payment.py"
+_ATTEMPTS = "activities/payments/attempts.py"
+_PAYMENTS = "activities/payments/charge.py"
+_STRIPE = "checkout/payments/stripe/gateway.py"
+_STORY = "workflows/payment/collection.py"
 
 BUGS = (
     Bug(
@@ -160,7 +160,7 @@ BUGS = (
         "The text of an error that operators read has the provider's secret key in it.",
         (
             Edit(
-                "checkout/payments/stripe_api.py",
+                "checkout/payments/stripe/api.py",
                 "        except (AttributeError, TypeError) as error:",
                 """\
         except stripe.APIError as error:

@@ -10,8 +10,8 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 
-from tests.e2e.dev_process import DevProcess, checkout_dev, temporary_directory
 from tests.property.shop import Json, Shop, open_shop
+from tests.support.dev_process import DevProcess, checkout_dev, temporary_directory
 
 #: Short enough to be waited for, long enough for a customer on a loaded machine.
 WAITS = {

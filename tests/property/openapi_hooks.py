@@ -7,7 +7,7 @@ import schemathesis
 from schemathesis.core.failures import Failure
 from schemathesis.openapi.checks import RejectedPositiveData
 
-from api.declared_headers import IDEMPOTENCY_KEY, PRESS_KEY
+from api.openapi.declared_headers import IDEMPOTENCY_KEY, PRESS_KEY
 
 Json = dict[str, Any]
 

@@ -16,10 +16,10 @@ from pydantic import SecretStr
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from checkout.config import DatabaseSettings
+from checkout.config.settings import DatabaseSettings
 from checkout.db.catalogue import COLUMNS, import_catalogue
 from checkout.db.session import create_engine
-from tests.invariants import violations
+from tests.support.invariants import violations
 
 Json = dict[str, Any]
 T = TypeVar("T")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from api.page_parts import SCOPES
+from api.openapi.operation_parts import SCOPES
 from tests.property.conftest import examples, is_long
 from tests.property.shop import Json, Shop
 

@@ -10,7 +10,7 @@ from unittest.mock import patch
 from temporalio.client import Client
 
 import worker
-from checkout.temporal import connect
+from checkout.temporal.client import connect
 from tests.replay.changed import ONE_MORE_TIMER
 
 

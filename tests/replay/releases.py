@@ -12,10 +12,10 @@ from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.workflowservice.v1 import DescribeWorkerDeploymentVersionRequest
 from temporalio.service import RPCError, RPCStatusCode
 
-from checkout.dev.ports import HOST, claim_free_port
-from checkout.dev.process import Child, Program, listens, python_path, running
+from lab.stack.processes.ports import HOST, claim_free_port
+from lab.stack.processes.process import Child, Program, listens, python_path, running
 from tests.replay.studio import Handle, Studio
-from tests.sandbox_server import API_KEY, RETURN_URL
+from tests.support.sandbox_server import API_KEY, RETURN_URL
 
 DEPLOYMENT = "checkout"
 TODAY = "worker"

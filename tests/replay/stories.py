@@ -9,14 +9,14 @@ from contextlib import suppress
 
 from temporalio.client import WorkflowFailureError, WorkflowUpdateFailedError
 
-from checkout.domain.requests import Cancel, Line, Patience, PaymentEvent, ResolvePayment, RetryPayment, SubmitPayment
+from checkout.domain.messages import Cancel, Line, PaymentEvent, ResolvePayment, RetryPayment, SubmitPayment, Timeouts
 from checkout.domain.states import CheckoutStatus, Reason
 from tests.replay.studio import MANY_EVENTS, Handle, Studio
 from workflows.checkout import CheckoutWorkflow
 
 #: Support is called, and the payment window closes, after a second.
-HASTY = Patience(payment_stuck_after_seconds=1, provider_timeout_seconds=2)
-SHORT_WINDOW = Patience(payment_window_seconds=1)
+HASTY = Timeouts(payment_stuck_after_seconds=1, provider_timeout_seconds=2)
+SHORT_WINDOW = Timeouts(payment_window_seconds=1)
 VISA = SubmitPayment("pm_card_visa")
 DECLINED = "pm_card_visa_chargeDeclined"
 AT_THE_BANK = "pm_card_authenticationRequired"
@@ -29,16 +29,16 @@ async def end(place: Studio, handle: Handle, name: str) -> None:
     await place.keep(handle, name)
 
 
-async def awaiting(place: Studio, name: str, method: str = DECLINED, patience: Patience | None = None) -> Handle:
+async def awaiting(place: Studio, name: str, method: str = DECLINED, timeouts: Timeouts | None = None) -> Handle:
     """A checkout whose customer has the turn."""
-    handle = await place.checkout(name, method, patience=patience or Patience())
+    handle = await place.checkout(name, method, timeouts=timeouts or Timeouts())
     await place.at(handle, CheckoutStatus.AWAITING_PAYMENT)
     return handle
 
 
 async def stuck(place: Studio, name: str, method: str = "pm_sandbox_unavailable") -> Handle:
     """A checkout whose payment waits for support."""
-    handle = await place.checkout(name, method, patience=HASTY)
+    handle = await place.checkout(name, method, timeouts=HASTY)
     await place.at(handle, CheckoutStatus.PAYMENT_STUCK)
     return handle
 
@@ -76,9 +76,9 @@ async def declined(place: Studio) -> None:
     await other.execute_update(CheckoutWorkflow.submit_payment, VISA)
     await refused(other.execute_update(CheckoutWorkflow.submit_payment, VISA))
     await end(place, other, "declined_then_paid_in_another_way")
-    late = await place.checkout("declined_late", DECLINED, patience=SHORT_WINDOW)
+    late = await place.checkout("declined_late", DECLINED, timeouts=SHORT_WINDOW)
     await end(place, late, "declined_then_window_expired")
-    often = await awaiting(place, "declined_often", patience=Patience(max_attempts=2))
+    often = await awaiting(place, "declined_often", timeouts=Timeouts(max_attempts=2))
     await often.execute_update(CheckoutWorkflow.submit_payment, SubmitPayment(DECLINED))
     await end(place, often, "declined_too_often")
 
@@ -96,7 +96,7 @@ async def authenticated(place: Studio) -> None:
     await place.at(failed, CheckoutStatus.AWAITING_PAYMENT)
     await failed.execute_update(CheckoutWorkflow.submit_payment, VISA)
     await end(place, failed, "authentication_failed_then_paid")
-    late = await place.checkout("authentication_late", AT_THE_BANK, patience=SHORT_WINDOW)
+    late = await place.checkout("authentication_late", AT_THE_BANK, timeouts=SHORT_WINDOW)
     await end(place, late, "authentication_expired")
     other = await awaiting(place, "authentication_replaced", AT_THE_BANK)
     await other.execute_update(CheckoutWorkflow.submit_payment, VISA)

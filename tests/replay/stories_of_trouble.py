@@ -1,10 +1,10 @@
 """What is recorded while a server is away, and of the workflows beside the checkouts; one after the other."""
 
 from checkout.domain.hold import HOLD_WORKFLOW_ID
+from checkout.domain.messages import Cancel, ResolvePayment
 from checkout.domain.reconcile import ReconcileReport, ReconcileRequest
-from checkout.domain.requests import Cancel, ResolvePayment
 from checkout.domain.states import CheckoutStatus
-from checkout.temporal import TASK_QUEUE
+from checkout.temporal.client import TASK_QUEUE
 from tests.replay.stories import AT_THE_BANK, HASTY, STAFF, awaiting, end
 from tests.replay.studio import Handle, Studio
 from workflows.checkout import CheckoutWorkflow
@@ -44,8 +44,8 @@ async def provider_away(place: Studio) -> None:
     undoing = await awaiting(place, "compensating", AT_THE_BANK)
     stuck = await awaiting(place, "compensation_stuck", AT_THE_BANK, HASTY)
     await place.sandbox.set_faults(outage=True)
-    taken = await place.checkout("silent_captured", patience=HASTY)
-    nothing = await place.checkout("silent_nothing", patience=HASTY)
+    taken = await place.checkout("silent_captured", timeouts=HASTY)
+    nothing = await place.checkout("silent_nothing", timeouts=HASTY)
     for handle in (undoing, stuck):
         await handle.execute_update(CheckoutWorkflow.cancel, Cancel())
     for handle in (taken, nothing):

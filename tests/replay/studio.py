@@ -20,21 +20,21 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client, WorkflowExecutionDescription, WorkflowHandle, WorkflowHistory
 
-from checkout.config import DatabaseSettings, TemporalSettings, WorkerSettings
+from checkout.config.settings import DatabaseSettings, TemporalSettings, WorkerSettings
 from checkout.db.migrate import migrate
 from checkout.db.session import Database, create_engine
-from checkout.dev.ports import claim_free_port
-from checkout.dev.postgres import EmbeddedPostgres
-from checkout.dev.process import Child, running
-from checkout.dev.temporal import DevTemporal
-from checkout.domain.requests import PaymentEvent
+from checkout.domain.messages import PaymentEvent
 from checkout.domain.states import CheckoutStatus
 from checkout.domain.view import CheckoutView
-from checkout.payments.stripe import StripeGateway
-from checkout.temporal import TASK_QUEUE, connect
-from tests.attempts import attempt
-from tests.sandbox_server import SandboxServer, sandbox_server
-from tests.workflow.shop import start_checkout
+from checkout.payments.stripe.gateway import StripeGateway
+from checkout.temporal.client import TASK_QUEUE, connect
+from lab.stack.processes.ports import claim_free_port
+from lab.stack.processes.process import Child, running
+from lab.stack.servers.postgres import EmbeddedPostgres
+from lab.stack.servers.temporal import DevTemporal
+from tests.support.attempts import attempt
+from tests.support.sandbox_server import SandboxServer, sandbox_server
+from tests.support.shop import start_checkout
 from worker import build_worker
 from workflows.checkout import CheckoutWorkflow
 from workflows.payment_events import PaymentEventsWorkflow

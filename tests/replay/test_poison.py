@@ -10,11 +10,11 @@ from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle, W
 
 from checkout.domain.states import CheckoutStatus, PaymentStatus
 from checkout.payments.gateway import Charge
-from checkout.temporal import TASK_QUEUE
-from tests.attempts import until as until_so
+from checkout.temporal.client import TASK_QUEUE
 from tests.conftest import Stock
-from tests.invariants import violations
-from tests.workflow.shop import Shop, open_shop, until
+from tests.support.attempts import until as until_so
+from tests.support.invariants import violations
+from tests.support.shop import Shop, open_shop, until
 from workflows.checkout import CheckoutWorkflow
 
 

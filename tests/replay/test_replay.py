@@ -7,20 +7,20 @@ import pytest
 from temporalio.worker import Replayer
 from temporalio.workflow import NondeterminismError
 
-from checkout.config import DatabaseSettings, WorkerSettings
+from checkout.config.settings import DatabaseSettings, WorkerSettings
 from checkout.db.session import Database, create_engine
-from checkout.dev.temporal import DevTemporal
 from checkout.domain.states import CheckoutStatus, Reason
-from checkout.temporal import connect
-from tests.code_facts import handlers, workflow_types
-from tests.fakes import ScriptedGateway
+from checkout.temporal.client import connect
+from lab.stack.servers.temporal import DevTemporal
 from tests.replay.changed import NO_CHANGE, ONE_MORE_TIMER, ONE_STEP_DROPPED, TWO_STEPS_SWAPPED, Change
 from tests.replay.histories import CHECKOUT, Recorded, names, names_of_releases, read
+from tests.support.project_facts import handlers, workflow_types
+from tests.support.scripted_gateway import ScriptedGateway
 from worker import build_worker
 from workflows.payment_events import _SENTENCES, PaymentEventsWorkflow
 from workflows.reconcile import ReconcileWorkflow
 
-REMEDY = "play it in tests/replay/stories.py, and run `python -m tests.record_histories`"
+REMEDY = "play it in tests/replay/stories.py, and run `python -m tests.replay.record`"
 HISTORIES = [read(name) for name in names()]
 KEPT = [read(name) for name in names_of_releases()]
 CHECKOUTS = [one for one in HISTORIES if one.workflow_type == CHECKOUT]

@@ -12,14 +12,14 @@ import pytest
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowQueryFailedError
 
-from checkout.dev.process import Child
-from checkout.domain.requests import RetryPayment
+from checkout.domain.messages import RetryPayment
 from checkout.domain.states import CheckoutStatus
-from tests.attempts import until
-from tests.invariants import violations
+from lab.stack.processes.process import Child
 from tests.replay.releases import DEPLOYMENT, OTHER, TODAY, build_of, make_current, release, temporal
 from tests.replay.stories import AT_THE_BANK, STAFF, VISA, awaiting, stuck
 from tests.replay.studio import Handle, Studio, servers
+from tests.support.attempts import until
+from tests.support.invariants import violations
 from workflows.checkout import CheckoutWorkflow
 
 #: Whether a release is drained is looked at every three minutes, by default.

@@ -5,12 +5,12 @@ from temporalio.client import Client
 from temporalio.common import VersioningBehavior
 from temporalio.worker import WorkerConfig
 
-from checkout.config import DatabaseSettings, WorkerSettings, load
+from checkout.config.settings import DatabaseSettings, WorkerSettings, load
 from checkout.db.session import Database, create_engine
-from checkout.dev.plan import Plan, Ports
-from checkout.dev.secrets import DevSecrets
 from checkout.domain.errors import ConfigurationError
-from tests.fakes import ScriptedGateway
+from lab.stack.plan import Plan, Ports
+from lab.stack.secrets import DevSecrets
+from tests.support.scripted_gateway import ScriptedGateway
 from worker import build_worker
 
 NAME, BUILD = "CHECKOUT_WORKER_DEPLOYMENT_NAME", "CHECKOUT_WORKER_BUILD_ID"

@@ -6,7 +6,7 @@ import pytest
 
 from checkout.db.catalogue import Product, read_catalogue
 from checkout.domain.errors import InvalidCatalogue
-from tests.names import NAMES
+from tests.support.names import NAMES
 
 HEADER = "sku,name,price_minor,currency,on_hand\n"
 

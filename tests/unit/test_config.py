@@ -2,10 +2,10 @@
 
 import pytest
 
-from checkout.config import ApiSettings, PaymentSettings, TemporalSettings, WorkerSettings, load, load_all
+from checkout.config.settings import ApiSettings, PaymentSettings, TemporalSettings, WorkerSettings, load, load_all
 from checkout.domain.errors import ConfigurationError
 from checkout.domain.events import OwnEvents
-from checkout.domain.requests import PaymentEvent
+from checkout.domain.messages import PaymentEvent
 
 Set = pytest.MonkeyPatch
 SANDBOX = "http://127.0.0.1:12111"

@@ -3,7 +3,7 @@
 import re
 
 from activities.orders import new_order_number
-from checkout.domain.requests import Line, merge_lines
+from checkout.domain.messages import Line, merge_lines
 
 
 def test_the_same_sku_twice_is_one_line() -> None:

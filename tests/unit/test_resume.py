@@ -3,7 +3,7 @@
 import json
 from dataclasses import asdict
 
-from checkout.domain.requests import Cancel, ResolvePayment, RetryPayment, SubmitPayment
+from checkout.domain.messages import Cancel, ResolvePayment, RetryPayment, SubmitPayment
 from checkout.domain.resume import MAX_TIMELINE, MAX_TIMELINE_BYTES, bounded_timeline, digest_of
 from checkout.domain.view import TimelineEntry
 

@@ -7,8 +7,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 from temporalio.testing import WorkflowEnvironment
 
-from tests.invariants import violations
-from tests.workflow.shop import Shop, Stock, open_shop
+from tests.support.invariants import violations
+from tests.support.shop import Shop, Stock, open_shop
 
 
 @pytest.fixture

@@ -10,14 +10,14 @@ from temporalio.client import Client, WorkflowFailureError, WorkflowUpdateFailed
 from temporalio.exceptions import ApplicationError
 
 from checkout.domain.errors import OutcomeUnknown, ProviderRefusedCall
-from checkout.domain.requests import Cancel, Line
+from checkout.domain.messages import Cancel, Line
 from checkout.domain.states import CheckoutStatus, PaymentStatus, Reason, RefundStatus
 from checkout.domain.view import LineView
 from checkout.payments.gateway import Charge
 from tests.conftest import Stock
-from tests.fakes import ScriptedGateway
-from tests.invariants import violations
-from tests.workflow.shop import Shop, open_shop, until
+from tests.support.invariants import violations
+from tests.support.scripted_gateway import ScriptedGateway
+from tests.support.shop import Shop, open_shop, until
 from workflows.checkout import CheckoutWorkflow
 
 

@@ -11,26 +11,26 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowExecutionStatus
 from temporalio.converter import DataConverter
 
-from checkout.cli.search_attributes import register_search_attributes
-from checkout.dev.temporal import DevTemporal
 from checkout.domain.errors import OutcomeUnknown
-from checkout.domain.reconcile import ReconcileReport, ReconcileRequest
-from checkout.domain.requests import (
+from checkout.domain.messages import (
     Cancel,
     CheckoutRequest,
-    Patience,
     PaymentEvent,
     ResolvePayment,
     RetryPayment,
     SubmitPayment,
+    Timeouts,
 )
+from checkout.domain.reconcile import ReconcileReport, ReconcileRequest
 from checkout.domain.resume import Resume
 from checkout.domain.states import CheckoutStatus, PaymentStatus, Reason
-from checkout.temporal import CHECKOUT_STATUS, CUSTOMER_ID, TASK_QUEUE
+from checkout.provisioning.search_attributes import register_search_attributes
+from checkout.temporal.client import CHECKOUT_STATUS, CUSTOMER_ID, TASK_QUEUE
+from lab.stack.servers.temporal import DevTemporal
 from tests.conftest import fresh_namespace, temporal_with
-from tests.invariants import violations
-from tests.workflow.charges import ACTION, CAPTURED, DECLINED, PENDING, VOIDED, refusal
-from tests.workflow.shop import Handle, Shop, Stock, open_shop, until
+from tests.support.charges import ACTION, CAPTURED, DECLINED, PENDING, VOIDED, refusal
+from tests.support.invariants import violations
+from tests.support.shop import Handle, Shop, Stock, open_shop, until
 from workflows.checkout import CheckoutWorkflow
 from workflows.reconcile import ReconcileWorkflow
 
@@ -95,14 +95,14 @@ async def at_the_bank(shop: Shop) -> Handle:
 
 async def stuck(shop: Shop) -> Handle:
     shop.gateway.charge_answers[1] = shop.gateway.void_answer = OutcomeUnknown("away")
-    handle = await shop.start(patience=Patience(payment_stuck_after_seconds=0.5))
+    handle = await shop.start(timeouts=Timeouts(payment_stuck_after_seconds=0.5))
     await until(handle, CheckoutStatus.PAYMENT_STUCK)
     return handle
 
 
-async def awaiting(shop: Shop, answer: Any = DECLINED, **patience: Any) -> Handle:
+async def awaiting(shop: Shop, answer: Any = DECLINED, **timeouts: Any) -> Handle:
     shop.gateway.charge_answer = shop.gateway.find_answer = answer
-    handle = await shop.start(patience=Patience(**patience))
+    handle = await shop.start(timeouts=Timeouts(**timeouts))
     await until(handle, CheckoutStatus.AWAITING_PAYMENT)
     return handle
 

@@ -11,10 +11,10 @@ from temporalio.client import Client, WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 
 from checkout.domain.errors import OutcomeUnknown
-from checkout.domain.requests import Cancel, Line, Patience, ResolvePayment
+from checkout.domain.messages import Cancel, Line, ResolvePayment, Timeouts
 from checkout.domain.states import CheckoutStatus, Reason
-from tests.invariants import violations
-from tests.workflow.shop import Handle, Shop, Stock, open_shop, until
+from tests.support.invariants import violations
+from tests.support.shop import Handle, Shop, Stock, open_shop, until
 from workflows.checkout import CheckoutWorkflow
 
 
@@ -45,7 +45,7 @@ async def test_before_what_has_no_way_back_runs_the_history_says_that_it_will(
 async def test_what_has_no_way_back_is_not_guessed_at_after_a_write_within_the_task(shop: Shop) -> None:
     """Support says that it was paid; writing that down may be lost with the task, and so may the command."""
     shop.gateway.charge_answers[1] = shop.gateway.find_answer = OutcomeUnknown("away")
-    handle = await shop.start(patience=Patience(payment_stuck_after_seconds=0.5))
+    handle = await shop.start(timeouts=Timeouts(payment_stuck_after_seconds=0.5))
     await until(handle, CheckoutStatus.PAYMENT_STUCK)
     word = ResolvePayment("support:desk", "the bank says so", captured=True, provider_reference="pi_1")
     await handle.execute_update(CheckoutWorkflow.resolve_payment, word)

@@ -14,18 +14,19 @@ from temporalio import workflow
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import UnsandboxedWorkflowRunner
 
-from checkout.config import WorkerSettings
+from checkout.config.settings import WorkerSettings
 from checkout.db.session import Database
 from checkout.domain.errors import OutcomeUnknown
-from checkout.domain.requests import Patience
+from checkout.domain.messages import Timeouts
 from checkout.domain.states import CheckoutStatus
-from tests.fakes import ScriptedGateway
-from tests.invariants import violations
-from tests.workflow.charges import CAPTURED, PENDING
-from tests.workflow.shop import Handle, Shop, Stock, until
+from tests.support.charges import CAPTURED, PENDING
+from tests.support.invariants import violations
+from tests.support.scripted_gateway import ScriptedGateway
+from tests.support.shop import Handle, Shop, Stock, until
 from worker import build_worker
-from workflows import policies, waits
+from workflows import policies
 from workflows.checkout import CheckoutWorkflow
+from workflows.payment import waits
 
 EVENTS = 400
 
@@ -78,7 +79,7 @@ async def test_a_payment_that_the_bank_decides_after_ninety_days_is_confirmed(sh
 
 async def test_a_payment_that_is_stuck_for_sixty_days_is_confirmed(shop: Shop) -> None:
     shop.gateway.charge_answer = OutcomeUnknown("away")
-    handle = await shop.start(patience=Patience(payment_stuck_after_seconds=1))
+    handle = await shop.start(timeouts=Timeouts(payment_stuck_after_seconds=1))
     result = asyncio.create_task(handle.result())
     await until(handle, CheckoutStatus.PAYMENT_STUCK)
     while len(shop.gateway.charged) < 150:

@@ -6,21 +6,21 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
-from activities.payments import PaymentActivities
+from activities.payments.charge import PaymentActivities
 from checkout.domain.errors import DatabaseUnavailable, OutcomeUnknown, PaymentMethodRefused, ProviderRefusesKey
-from checkout.domain.requests import (
+from checkout.domain.messages import (
     Cancel,
-    Patience,
     PaymentEvent,
     RetryPayment,
     SubmitPayment,
+    Timeouts,
 )
 from checkout.domain.states import CheckoutStatus, PaymentStatus, Reason
 from checkout.domain.view import CheckoutView
 from checkout.payments.gateway import Charge
-from tests.invariants import violations
-from tests.workflow.charges import ACTION, CAPTURED, DECLINED, PENDING, VOIDED, refusal
-from tests.workflow.shop import Shop, Stock, open_shop, until
+from tests.support.charges import ACTION, CAPTURED, DECLINED, PENDING, VOIDED, refusal
+from tests.support.invariants import violations
+from tests.support.shop import Shop, Stock, open_shop, until
 from workflows.checkout import CheckoutWorkflow
 
 RETRY = RetryPayment("support:desk", "the customer calls")
@@ -29,7 +29,7 @@ EVENT = PaymentEvent("evt_1", "payment_intent.succeeded", "pi_1", None, 0)
 
 async def test_a_key_that_the_provider_refuses_undoes_nothing(shop: Shop) -> None:
     shop.gateway.charge_answer = ProviderRefusesKey("revoked")
-    handle = await shop.start(patience=Patience(payment_stuck_after_seconds=0.5))
+    handle = await shop.start(timeouts=Timeouts(payment_stuck_after_seconds=0.5))
     await until(handle, CheckoutStatus.PAYMENT_STUCK)
     shop.gateway.charge_answer = CAPTURED
     await handle.execute_update(CheckoutWorkflow.retry_payment, RETRY)
@@ -107,7 +107,7 @@ async def test_a_try_that_the_provider_gave_up_by_itself_costs_the_customer_none
     shop.gateway.charge_answer = waiting
     shop.gateway.charge_answers[3] = CAPTURED
     shop.gateway.find_answer = VOIDED
-    handle = await shop.start(patience=Patience(max_attempts=1))
+    handle = await shop.start(timeouts=Timeouts(max_attempts=1))
     for attempt in (1, 2):
         while (view := await until(handle, CheckoutStatus.AWAITING_PAYMENT)).payment.status != PaymentStatus.VOIDED:
             await asyncio.sleep(0)
@@ -122,7 +122,7 @@ async def test_a_try_that_the_provider_gave_up_by_itself_costs_the_customer_none
 async def test_a_try_that_the_customer_gave_up_counts(shop: Shop) -> None:
     shop.gateway.charge_answer = shop.gateway.find_answer = ACTION
     shop.gateway.void_answer = VOIDED
-    handle = await shop.start(patience=Patience(max_attempts=2))
+    handle = await shop.start(timeouts=Timeouts(max_attempts=2))
     await until(handle, CheckoutStatus.AWAITING_PAYMENT)
     shop.gateway.charge_answer = DECLINED
     await handle.execute_update(CheckoutWorkflow.submit_payment, SubmitPayment("pm_other"))
@@ -178,7 +178,7 @@ async def test_a_customer_may_pay_otherwise_instead_of_authenticating(shop: Shop
 async def test_paying_otherwise_waits_for_a_provider_that_is_silent(shop: Shop) -> None:
     shop.gateway.charge_answer = shop.gateway.find_answer = ACTION
     shop.gateway.void_answer = OutcomeUnknown("away")
-    handle = await shop.start(patience=Patience(payment_stuck_after_seconds=0.5))
+    handle = await shop.start(timeouts=Timeouts(payment_stuck_after_seconds=0.5))
     await until(handle, CheckoutStatus.AWAITING_PAYMENT)
     await handle.execute_update(CheckoutWorkflow.submit_payment, SubmitPayment("pm_other"))
     await until(handle, CheckoutStatus.PAYMENT_STUCK)

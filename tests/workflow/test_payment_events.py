@@ -12,14 +12,14 @@ from temporalio.client import Client, WorkflowHandle
 from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
-from checkout.domain.requests import Cancel, PaymentEvent
+from checkout.domain.messages import Cancel, PaymentEvent
 from checkout.domain.states import CheckoutStatus
-from checkout.temporal import TASK_QUEUE
-from tests.attempts import until
+from checkout.temporal.client import TASK_QUEUE
 from tests.conftest import Stock
-from tests.integration.reconciled_shop import Handle, Shop, open_shop
-from tests.invariants import violations
-from tests.sandbox_server import SandboxServer
+from tests.support.attempts import until
+from tests.support.invariants import violations
+from tests.support.reconciled_shop import Handle, Shop, open_shop
+from tests.support.sandbox_server import SandboxServer
 from workflows.checkout import CheckoutWorkflow
 from workflows.payment_events import PaymentEventsWorkflow
 

@@ -9,10 +9,10 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from checkout.domain.errors import AccountCannotCharge, ProviderRefusesKey
 from checkout.domain.hold import HOLD_WORKFLOW_ID, HoldView
-from checkout.domain.requests import Cancel, Patience
+from checkout.domain.messages import Cancel, Timeouts
 from checkout.domain.states import CheckoutStatus, PaymentStatus, Reason
-from tests.workflow.charges import CAPTURED, DECLINED
-from tests.workflow.shop import Handle, Shop, until
+from tests.support.charges import CAPTURED, DECLINED
+from tests.support.shop import Handle, Shop, until
 from workflows.checkout import CheckoutWorkflow
 
 
@@ -103,7 +103,7 @@ async def test_a_decline_shows_that_the_account_can_charge(shop: Shop) -> None:
 
 async def test_a_refused_key_says_so_and_a_terminated_hold_is_begun_again(shop: Shop) -> None:
     shop.gateway.charge_answer = ProviderRefusesKey("revoked")
-    handle = await shop.start(patience=Patience(payment_stuck_after_seconds=0.5))
+    handle = await shop.start(timeouts=Timeouts(payment_stuck_after_seconds=0.5))
     view = await until(handle, CheckoutStatus.PAYMENT_STUCK)
     assert view.reason == Reason.PROVIDER_REFUSES_KEY
     await terminate(shop)

@@ -7,14 +7,14 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client, WorkflowUpdateFailedError
 
-from checkout.domain.requests import Cancel, ResolvePayment, RetryPayment, SubmitPayment
+from checkout.domain.messages import Cancel, ResolvePayment, RetryPayment, SubmitPayment
 from checkout.domain.states import CheckoutStatus, Reason
-from checkout.temporal import connect
+from checkout.temporal.client import connect
 from tests.conftest import temporal_with
-from tests.fakes import ScriptedGateway
-from tests.invariants import violations
-from tests.workflow.charges import CAPTURED, DECLINED, refusal
-from tests.workflow.shop import Handle, Shop, Stock, open_shop, until
+from tests.support.charges import CAPTURED, DECLINED, refusal
+from tests.support.invariants import violations
+from tests.support.scripted_gateway import ScriptedGateway
+from tests.support.shop import Handle, Shop, Stock, open_shop, until
 from workflows.checkout import CheckoutWorkflow
 
 #: What Temporal takes in one run is two thousand; here it is less, and more are sent.

@@ -5,18 +5,18 @@ import asyncio
 import pytest
 
 from checkout.domain.errors import OutcomeUnknown, ProviderUnavailable
-from checkout.domain.requests import (
+from checkout.domain.messages import (
     Cancel,
-    Patience,
     ResolvePayment,
     RetryPayment,
     SubmitPayment,
+    Timeouts,
 )
 from checkout.domain.states import CheckoutStatus, PaymentStatus, Reason
 from checkout.domain.view import CheckoutView
 from checkout.payments.gateway import Charge
-from tests.workflow.charges import CAPTURED, VOIDED, refusal
-from tests.workflow.shop import Handle, Shop, until
+from tests.support.charges import CAPTURED, VOIDED, refusal
+from tests.support.shop import Handle, Shop, until
 from workflows.checkout import CheckoutWorkflow
 
 RETRY = RetryPayment("support:desk", "the customer calls")
@@ -25,7 +25,7 @@ RETRY = RetryPayment("support:desk", "the customer calls")
 async def stuck(shop: Shop) -> Handle:
     """A checkout whose first try is stuck for good."""
     shop.gateway.charge_answers[1] = OutcomeUnknown("away")
-    handle = await shop.start(patience=Patience(payment_stuck_after_seconds=0.5))
+    handle = await shop.start(timeouts=Timeouts(payment_stuck_after_seconds=0.5))
     view = await until(handle, CheckoutStatus.PAYMENT_STUCK)
     assert view.payment.status == PaymentStatus.UNKNOWN
     return handle

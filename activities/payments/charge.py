@@ -1,0 +1,267 @@
+"""Taking the money, and giving it back. No transaction is open while the provider is asked."""
+
+import contextlib
+from typing import Any, Final
+
+from sqlalchemy import Row
+from temporalio import activity
+
+from activities.compensation import start_undo
+from activities.heartbeat import with_heartbeat
+from activities.payments.attempts import OPEN, Attempts, answer_from_charge, attempt_of, first_key, tells
+from activities.payments.provider_account import ProviderAccount
+from activities.payments.refunds import Refunds, Taken, first_refund_key
+from checkout.db import payments
+from checkout.db.session import Database
+from checkout.domain.errors import (
+    NotAtProvider,
+    OutcomeUnknown,
+    PaymentMethodRefused,
+    ProviderError,
+    ProviderHeld,
+    ProviderUnavailable,
+    TooLate,
+)
+from checkout.domain.messages import ChargePayment, PaymentOutcome, Undo
+from checkout.domain.states import PaymentStatus, Reason, RefundStatus
+from checkout.payments.gateway import Attempt, Charge, PaymentGateway
+
+#: Our own decline code for a card that wants its holder to do something for which the provider gives no page.
+_NO_PAGE: Final = "authentication_not_possible"
+_TAKEN: Final = frozenset({PaymentStatus.CAPTURED, PaymentStatus.REFUNDING, PaymentStatus.REFUNDED})
+#: How often one execution asks: under the present key, and under one that replaces it.
+_ROUNDS: Final = 2
+
+
+class PaymentActivities:
+    """`charge_payment` and its undo `refund_payment`."""
+
+    def __init__(self, database: Database, gateway: PaymentGateway) -> None:
+        self._database = database
+        self._gateway = gateway
+        self._attempts = Attempts(database, gateway)
+        self._account = ProviderAccount(database, gateway)
+        self._refunds = Refunds(database, gateway)
+
+    @activity.defn
+    async def charge_payment(self, request: ChargePayment) -> PaymentOutcome:
+        """Take the money once, and return when it is certain what became of it, that it will take its time, or that
+        nobody can be charged at present.
+
+        The attempt is committed, the provider asked, the result committed. A retry finds the attempt and asks again
+        with the same key; what the provider may have done in between is found out, never assumed. Once the provider is
+        seen to repeat an error that it had saved, what stands there is looked at, and another key is recorded and used.
+
+        Raises:
+            TooLate: the checkout is being undone; nothing was sent.
+            OutcomeUnknown: it is not known yet; the next retry asks again.
+            ProviderUnavailable: nothing was done; the next retry asks again.
+        """
+        return await with_heartbeat(self._charge(request))
+
+    async def _charge(self, request: ChargePayment) -> PaymentOutcome:
+        row, is_new = await self._start(request)
+        if row.status not in OPEN:
+            return await self._attempts.answered(row)
+        if row.held and row.status in (PaymentStatus.PROCESSING, PaymentStatus.UNKNOWN):
+            return await self._seen(attempt_of(row), row) or PaymentOutcome(
+                PaymentStatus.UNKNOWN, held=Reason(row.held)
+            )
+        return await self.ask(attempt_of(row), is_new=is_new)
+
+    async def _seen(self, attempt: Attempt, row: Row[Any]) -> PaymentOutcome | None:
+        """While payments are held: what became of a request that had been sent before. Of none, nothing is asked."""
+        if row.status != PaymentStatus.UNKNOWN:
+            return None
+        with contextlib.suppress(ProviderError):
+            if charge := await self._attempts.look(attempt):
+                await self._attempts.record(attempt, charge)
+                return answer_from_charge(attempt, charge)
+        return None
+
+    async def ask(self, attempt: Attempt, *, is_new: bool = False) -> PaymentOutcome:
+        """Ask the provider for an attempt that is committed; ``is_new``: nothing of it was ever sent before.
+
+        Raises:
+            As `charge_payment`.
+        """
+        try:
+            await self._account.check()
+            charge = await self._with_a_page(attempt, await self._ask(attempt))
+        except ProviderHeld as held:  # Nothing of it was done.
+            return PaymentOutcome(PaymentStatus.UNKNOWN, held=await self._account.hold(held))
+        except PaymentMethodRefused as refused:
+            return await self._refused(attempt, refused, is_new=is_new)
+        await self._attempts.record(attempt, charge)
+        return answer_from_charge(attempt, charge)
+
+    async def _start(self, request: ChargePayment) -> tuple[Row[Any], bool]:
+        started = await self._database.one(
+            payments.START_ATTEMPT,
+            {
+                "checkout_id": request.checkout_id,
+                "attempt": request.attempt,
+                "idempotency_key": first_key(request.checkout_id, request.attempt),
+                "payment_method": request.payment_method,
+                "amount_minor": request.amount_minor,
+                "currency": request.currency,
+            },
+        )
+        if started:
+            return started, True
+        found = await self._attempts.read(request.checkout_id, request.attempt)
+        if found.status in OPEN and not found.is_open:
+            raise TooLate(f"checkout {request.checkout_id} is not open")
+        return found, False
+
+    async def _ask(self, attempt: Attempt) -> Charge:
+        for is_last in (False,) * (_ROUNDS - 1) + (True,):
+            try:
+                charge = await self._gateway.charge(attempt)
+            except PaymentMethodRefused:
+                raise
+            except ProviderError as error:
+                found = await self._what_stands(attempt, error)
+                if isinstance(found, Charge):
+                    return found
+                if is_last or not error.is_saved:
+                    raise
+                attempt = await self._attempts.new_key(attempt, error, found)
+                continue
+            if charge.status == PaymentStatus.VOIDED and attempt.shares_intent and not is_last:
+                # Somebody cancelled the earlier tries' intent, which says nothing of this customer's new method.
+                why = OutcomeUnknown(f"{charge.provider_reference} had been cancelled at the provider")
+                attempt = await self._attempts.new_key(attempt, why, None)
+                continue
+            if charge.status == PaymentStatus.PROCESSING:
+                raise await self._unknown(attempt, f"the provider has not tried {charge.provider_reference} yet")
+            return charge
+        raise await self._unknown(attempt, "the provider has not said what became of it")
+
+    async def _what_stands(self, attempt: Attempt, error: ProviderError) -> Charge | str | None:
+        """After an error: what the provider shows of the attempt, or else the intent to go on with, if there is one.
+
+        Raises:
+            OtherAccount: the provider does not know the intent, because our key is one of another account.
+        """
+        if isinstance(error, NotAtProvider):
+            await self._account.explain(error)
+        standing = None
+        if isinstance(error, OutcomeUnknown) or error.is_saved:
+            standing = await self._gateway.find(attempt)
+        if standing and tells(standing, attempt):
+            return standing
+        if isinstance(error, OutcomeUnknown):
+            await self._attempts.record_unknown(attempt, error)
+        if standing:
+            return standing.provider_reference
+        return attempt.provider_reference or error.provider_reference
+
+    async def _unknown(self, attempt: Attempt, why: str) -> OutcomeUnknown:
+        unknown = OutcomeUnknown(why)
+        await self._attempts.record_unknown(attempt, unknown)
+        return unknown
+
+    async def _with_a_page(self, attempt: Attempt, charge: Charge) -> Charge:
+        """The charge, unless its customer would have to do something that we have no page for."""
+        if charge.status != PaymentStatus.REQUIRES_ACTION or charge.next_action_url:
+            return charge
+        voided = await self._gateway.void(attempt.with_reference(charge.provider_reference))
+        if voided and voided.status != PaymentStatus.VOIDED:
+            return voided
+        refused = PaymentMethodRefused("the provider gives no page on which the customer could authenticate")
+        refused.decline_code, refused.provider_reference = _NO_PAGE, charge.provider_reference
+        raise refused
+
+    async def _refused(self, attempt: Attempt, refused: PaymentMethodRefused, *, is_new: bool) -> PaymentOutcome:
+        """A decline; but where the same request may still be on its way, only once that can do nothing any more."""
+        if not is_new:
+            charge = await self._gateway.void(attempt)
+            if charge and charge.status != PaymentStatus.VOIDED:
+                await self._attempts.record(attempt, charge)
+                return answer_from_charge(attempt, charge)
+        reference = refused.provider_reference or attempt.provider_reference
+        await self._attempts.record_decline(attempt, refused.decline_code, reference)
+        return PaymentOutcome(PaymentStatus.DECLINED, decline_code=refused.decline_code)
+
+    @activity.defn
+    async def refund_payment(self, undo: Undo) -> PaymentOutcome:
+        """Make sure that no money of the checkout is taken or kept: void what was not captured, refund what was.
+
+        The provider is asked about every attempt, whatever its row says. Returns where the last attempt ended. A
+        `charge_payment` that comes later sends nothing.
+
+        Raises:
+            OutcomeUnknown, ProviderUnavailable: not certain yet; the next retry asks again.
+            InvariantBroken: the checkout is confirmed, and its money stays taken.
+        """
+        return await with_heartbeat(self._give_back(undo))
+
+    async def _give_back(self, undo: Undo) -> PaymentOutcome:
+        async with self._database.transaction() as connection:
+            parameters = await start_undo(connection, undo)
+        rows = await self._database.all(payments.ATTEMPTS, parameters)
+        if not rows:
+            return PaymentOutcome(PaymentStatus.NONE)
+        await self._account.check()
+        settled: set[str] = set()
+        results = [await self._take_back(row, undo, settled) for row in rows]
+        return results[0]
+
+    async def _take_back(self, row: Row[Any], undo: Undo, settled: set[str]) -> PaymentOutcome:
+        """Settle one attempt; ``settled`` are the intents that are so already, with the newest of their attempts."""
+        attempt, status = attempt_of(row), PaymentStatus(row.status)
+        if attempt.provider_reference in settled and status not in OPEN:
+            return PaymentOutcome(status, decline_code=row.decline_code)
+        if row.status in _TAKEN and row.provider_reference:
+            # An intent that has succeeded stays so; what is left of it is asked for.
+            charge: Charge | None = Charge(
+                PaymentStatus.CAPTURED, row.provider_reference, row.captured_minor, row.captured_currency
+            )
+        else:
+            charge = await self._void(attempt, undo)
+        status = charge.status if charge and status in OPEN else status
+        if charge and charge.status == PaymentStatus.CAPTURED:
+            settled.add(charge.provider_reference)
+            await self._refund(attempt.with_reference(charge.provider_reference), charge, undo)
+            status = PaymentStatus.REFUNDED
+        elif attempt.provider_reference:
+            settled.add(attempt.provider_reference)
+        return PaymentOutcome(PaymentStatus.VOIDED if status in OPEN else status, decline_code=row.decline_code)
+
+    async def _void(self, attempt: Attempt, undo: Undo) -> Charge | None:
+        """Have the provider stop the attempt, and write down what it had come to."""
+        if attempt.provider_reference is None:
+            # That nothing is there is worth something only from the account where it would be.
+            await self._account.check(anew=True)
+        try:
+            charge = await self._gateway.void(attempt)
+        except NotAtProvider as missing:
+            await self._account.explain(missing)
+            raise
+        if charge and charge.status in OPEN:
+            raise OutcomeUnknown(f"the provider cannot stop the payment yet: it is {charge.status}")
+        if charge and charge.status == PaymentStatus.CAPTURED:
+            await self._attempts.record_capture(attempt, charge, undo.actor, undo.reason)
+        elif charge:
+            await self._attempts.record(attempt, charge, undo.actor, undo.reason)
+        else:
+            await self._attempts.record_void(attempt, undo.actor, undo.reason)
+        return charge
+
+    async def _refund(self, attempt: Attempt, charge: Charge, undo: Undo) -> None:
+        taken = Taken(
+            attempt.checkout_id, charge.provider_reference, charge.captured_minor, charge.currency, attempt.deployment
+        )
+        parameters = {"checkout_id": undo.checkout_id, "attempt": attempt.number}
+        more = {"idempotency_key": first_refund_key(taken), "reason": undo.reason, "actor": undo.actor}
+        await self._database.run(payments.START_REFUND, parameters | more)
+        try:
+            refund = await self._refunds.give_back(taken)
+        except NotAtProvider as missing:
+            await self._account.explain(missing)
+            raise
+        told = {"status": refund.status, "provider_reference": refund.provider_reference}
+        await self._database.run(payments.RECORD_REFUND, parameters | told)
+        if refund.status != RefundStatus.SUCCEEDED:
+            raise ProviderUnavailable(f"the refund {refund.provider_reference} is {refund.status}")

@@ -1,0 +1,157 @@
+"""What support sends and is answered: reasons, resolutions, filters; the list, and a checkout with its timeline."""
+
+import re
+import unicodedata
+from datetime import UTC, datetime
+from typing import Annotated, Final, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
+
+from api.storefront.schemas import Body, CheckoutResponse, PaymentMethod, ProviderReference, ResponseModel, no_card
+from checkout.domain.cards import looks_like_a_card_number
+from checkout.domain.states import CheckoutStatus, PaymentStatus
+
+MAX_LIMIT: Final = 100
+#: Control characters, and the two that break lines without being one.
+_UNWANTED: Final = frozenset({"Cc", "Zl", "Zp"})
+#: The same for readers of the OpenAPI page: one line that says something, with any white space around it.
+_ONE_LINE: Final = r"^\s*[^\s\x00-\x1f\x7f-\x9f]([^\x00-\x1f\x7f-\x9f\u2028\u2029]*[^\s\x00-\x1f\x7f-\x9f])?\s*$"
+#: Visible ASCII, without what Temporal cannot search for.
+_SEARCHABLE: Final = r"^[!#-&(-\[\]-~]{1,128}$"
+Action = Literal["retry_payment", "resolve_payment", "cancel"]
+Outcome = Literal["captured", "not_charged"]
+#: What Temporal says of the workflow itself; work on the checkout goes on only while it runs.
+WorkflowState = Literal["running", "completed", "failed", "canceled", "terminated", "continued_as_new", "timed_out"]
+
+
+def _one_line(value: str) -> str:
+    text = value.strip()
+    if not text:
+        raise PydanticCustomError("blank", "must say something")
+    if any(unicodedata.category(char) in _UNWANTED for char in text):
+        raise PydanticCustomError("control", "must be one line, without control characters")
+    if looks_like_a_card_number(text):
+        raise PydanticCustomError("card_number", "this holds what looks like a card number; leave it out")
+    return text
+
+
+def _searchable(value: str) -> str:
+    # Temporal's list filters lose or misread these, even where they are escaped: the answer would be an empty list, or
+    # another customer's checkouts.
+    if not re.fullmatch(r"[!-~]{1,128}", value):
+        raise PydanticCustomError("searchable", "must be 1 to 128 visible ASCII characters, without spaces")
+    if any(char in value for char in "'\"\\"):
+        raise PydanticCustomError("searchable", "Temporal cannot search for a quote or a backslash")
+    return value
+
+
+def _moment(value: object) -> object:
+    """ISO 8601; without an offset it is UTC, and a `+` that came as a space is one again."""
+    if not isinstance(value, str):
+        return value
+    try:
+        moment = datetime.fromisoformat(re.sub(r" (?=\d\d:?\d\d$)", "+", value))
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise PydanticCustomError("moment", "must be a date and time of ISO 8601, such as 2026-11-23T09:30Z") from None
+
+
+Reason = Annotated[
+    str, Field(min_length=1, max_length=500, json_schema_extra={"pattern": _ONE_LINE}), AfterValidator(_one_line)
+]
+Searched = Annotated[
+    str,
+    Field(json_schema_extra={"pattern": _SEARCHABLE}),
+    AfterValidator(_searchable),
+    AfterValidator(no_card),
+]
+Moment = Annotated[datetime, BeforeValidator(_moment)]
+
+
+class RetryBody(Body):
+    """Charge again, once it is certain that the previous try took nothing."""
+
+    reason: Annotated[Reason, Field(description="why, for the audit log; one line")]
+    payment_method: Annotated[PaymentMethod | None, Field(description="another method; none: the same again")] = None
+
+
+class ResolveBody(Body):
+    """What a person knows of the stuck payment. The provider is asked, and believed when it answers."""
+
+    outcome: Annotated[Outcome, Field(description="whether the money was taken")]
+    provider_reference: Annotated[
+        ProviderReference | None,
+        Field(description="the provider's id of the payment (pi_...): the proof of a capture while it is silent"),
+    ] = None
+    reason: Annotated[Reason, Field(description="how it is known, for the audit log; one line")]
+
+
+class SupportCancelBody(Body):
+    """Undo the checkout now."""
+
+    reason: Annotated[Reason, Field(description="why, for the audit log; one line")]
+
+
+class ListQuery(BaseModel):
+    """The filters of the list, all of which have to hold, and the page that is wanted."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    status: Annotated[CheckoutStatus | None, Field(description="where the checkout stands")] = None
+    customer_id: Annotated[Searched | None, Field(description="this customer's")] = None
+    order_number: Annotated[Searched | None, Field(description="the one with this order number")] = None
+    since: Annotated[Moment | None, Field(description="created then or later; ISO 8601")] = None
+    until: Annotated[Moment | None, Field(description="created before then; ISO 8601")] = None
+    limit: Annotated[int, Field(ge=1, le=MAX_LIMIT, description="at most so many")] = 50
+    cursor: Annotated[str | None, Field(max_length=1000, description="`next_cursor` of the page before")] = None
+
+    @property
+    def filters(self) -> dict[str, str]:
+        """The filters alone, as text: what a cursor belongs to."""
+        return {name: str(value) for name, value in self if value is not None and name not in ("limit", "cursor")}
+
+
+class ListedCheckout(ResponseModel):
+    """One checkout as Temporal lists it. Statuses are the last that it published, whatever became of its workflow."""
+
+    id: str
+    status: CheckoutStatus
+    payment_status: PaymentStatus
+    workflow: Annotated[WorkflowState, Field(description="`running` or `completed`, if all is well")]
+    customer_id: str | None
+    order_number: str | None
+    created_at: str
+    ended_at: str | None
+    temporal_ui_url: str | None
+
+
+class ListResponse(ResponseModel):
+    """A page of checkouts, newest first."""
+
+    checkouts: tuple[ListedCheckout, ...]
+    next_cursor: Annotated[str | None, Field(description="for the next page; null on the last")]
+    mismatches: Annotated[
+        int | None, Field(description="what the last reconciliation found and could not put right; null before any")
+    ]
+
+
+class TimelineResponse(ResponseModel):
+    """One thing that happened, when, on whose behalf, and why."""
+
+    at: str
+    kind: Literal["step", "attempt", "event", "staff"]
+    what: str
+    actor: str
+    reason: str | None
+
+
+class SupportResponse(CheckoutResponse):
+    """The view, and what support needs to act on it."""
+
+    workflow: Annotated[WorkflowState, Field(description="`running` or `completed`, if all is well")]
+    can: Annotated[tuple[Action, ...], Field(description="what support may do now")]
+    timeline: Annotated[
+        tuple[TimelineResponse, ...] | None, Field(description="oldest first; null while no worker answers")
+    ]
+    temporal_ui_url: Annotated[str | None, Field(description="the workflow in Temporal's web UI")]

@@ -1,0 +1,38 @@
+"""Reading the bodies of events, which anybody may send: whose they are is known only once they are there.
+
+So many are read at once, and when there is one more, the one that has taken longest is given up. A genuine event is
+there within moments; senders who never finish only ever push out one another.
+"""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from api.http.bodies import time_for_a_body
+
+
+class EventReading:
+    """The bodies that are being read, up to ``at_most``."""
+
+    def __init__(self, at_most: int) -> None:
+        self._at_most = at_most
+        self._oldest_first: dict[asyncio.Timeout, None] = {}
+
+    @contextmanager
+    def place(self) -> Iterator[asyncio.Timeout]:
+        """A place among them, as the time limit to read under; it may come to its end at any moment."""
+        if len(self._oldest_first) >= self._at_most:
+            self._give_up_the_oldest()
+        limit = time_for_a_body()
+        self._oldest_first[limit] = None
+        try:
+            yield limit
+        finally:
+            self._oldest_first.pop(limit, None)
+
+    def _give_up_the_oldest(self) -> None:
+        oldest = next(iter(self._oldest_first))
+        del self._oldest_first[oldest]
+        # One whose time is up already ends by itself.
+        if not oldest.expired():
+            oldest.reschedule(asyncio.get_running_loop().time())

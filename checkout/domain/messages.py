@@ -1,0 +1,280 @@
+"""What is asked of the workflow and of each activity, and what each answers. All frozen, all plain JSON.
+
+A step and its undo meet in the tables under the checkout's id, so an undo needs the id and the why, and nothing
+that only the do could have told it.
+"""
+
+from dataclasses import dataclass, field
+
+from checkout.domain.resume import Resume
+from checkout.domain.states import CheckoutStatus, PaymentStatus, Reason
+
+
+@dataclass(frozen=True)
+class Line:
+    """``quantity`` units of one article."""
+
+    sku: str
+    quantity: int
+
+
+def merge_lines(lines: tuple[Line, ...]) -> tuple[Line, ...]:
+    """The same SKU twice is one line with the sum; the order of first mention stays."""
+    quantities: dict[str, int] = {}
+    for line in lines:
+        quantities[line.sku] = quantities.get(line.sku, 0) + line.quantity
+    return tuple(Line(sku, quantity) for sku, quantity in quantities.items())
+
+
+@dataclass(frozen=True)
+class Timeouts:
+    """How long things may take, in seconds. It travels with the request, so that a workflow replays the same anywhere.
+
+    ``payment_stuck_after_seconds`` bounds the automatic tries before a person is told; ``provider_timeout_seconds``
+    bounds one call to the payment provider; ``payment_window_seconds`` is how long a customer may take each time that
+    it is the customer's turn; ``max_attempts`` bounds the customer's tries.
+    """
+
+    payment_stuck_after_seconds: float = 120
+    provider_timeout_seconds: float = 10
+    payment_window_seconds: float = 900
+    max_attempts: int = 5
+
+
+@dataclass(frozen=True)
+class CheckoutRequest:
+    """The input of `CheckoutWorkflow`: one cart, to be paid with one method.
+
+    ``requested_at`` is when the API accepted it (ISO 8601, UTC). ``lines`` name each SKU once. ``resume`` is where the
+    run before stood, for a run that goes on with a checkout whose history became too long.
+    """
+
+    checkout_id: str
+    customer_id: str
+    cart_id: str | None
+    currency: str
+    lines: tuple[Line, ...]
+    payment_method: str
+    expected_total_minor: int | None
+    requested_at: str
+    timeouts: Timeouts = field(default_factory=Timeouts)
+    resume: Resume | None = None
+
+
+@dataclass(frozen=True)
+class PricedLine:
+    """A line as it was sold: name and unit price are the catalogue's at the moment of the order."""
+
+    sku: str
+    name: str
+    quantity: int
+    unit_price_minor: int
+
+
+@dataclass(frozen=True)
+class ReserveStock:
+    """Hold every line for this checkout, or none."""
+
+    checkout_id: str
+    customer_id: str
+    cart_id: str | None
+    currency: str
+    lines: tuple[Line, ...]
+
+
+def reserve_stock(request: CheckoutRequest) -> ReserveStock:
+    """What the first step is told of the whole request."""
+    return ReserveStock(request.checkout_id, request.customer_id, request.cart_id, request.currency, request.lines)
+
+
+@dataclass(frozen=True)
+class CreateOrder:
+    """Write the order for what is held; ``expected_total_minor`` is what the customer was shown, if anything."""
+
+    checkout_id: str
+    expected_total_minor: int | None
+
+
+@dataclass(frozen=True)
+class ChargePayment:
+    """One try to take the money. ``attempt`` counts the customer's tries, not the machine's retries."""
+
+    checkout_id: str
+    attempt: int
+    payment_method: str
+    amount_minor: int
+    currency: str
+
+
+@dataclass(frozen=True)
+class ConfirmOrder:
+    """Sell what is held: the order is confirmed and the stock leaves the shelf."""
+
+    checkout_id: str
+
+
+@dataclass(frozen=True)
+class Undo:
+    """Take a step back, for this reason and on behalf of this actor; answers the same however often it is asked."""
+
+    checkout_id: str
+    reason: Reason
+    actor: str
+
+
+@dataclass(frozen=True)
+class RecordedEnding:
+    """How a checkout ended, read from the tables: for a workflow that is run again after Temporal forgot the first."""
+
+    status: CheckoutStatus
+    reason: Reason | None = None
+    order_number: str | None = None
+    total_minor: int | None = None
+    lines: tuple[PricedLine, ...] = ()
+    payment_status: PaymentStatus = PaymentStatus.NONE
+    attempts: int = 0
+    decline_code: str | None = None
+
+
+@dataclass(frozen=True)
+class ReservationResult:
+    """Held, unless ``refusal`` says why not (``sku`` is the first article to blame), or it had ``ended`` before."""
+
+    refusal: Reason | None = None
+    sku: str | None = None
+    ended: RecordedEnding | None = None
+
+
+@dataclass(frozen=True)
+class OrderResult:
+    """The order, unless ``refusal`` says why there is none."""
+
+    refusal: Reason | None = None
+    order_number: str | None = None
+    total_minor: int | None = None
+    lines: tuple[PricedLine, ...] = ()
+
+
+@dataclass(frozen=True)
+class PaymentOutcome:
+    """What became of one try. A decline is an answer like any other; an outage is none.
+
+    ``refusal`` is set when money was taken that may not be kept. ``retryable`` tells a soft decline (the same method
+    may work later) from a hard one. ``verified`` is False where only a person vouches for it. ``held`` says why nobody
+    can be charged until a person has put something right at the provider.
+    """
+
+    status: PaymentStatus
+    refusal: Reason | None = None
+    decline_code: str | None = None
+    retryable: bool = False
+    next_action_url: str | None = None
+    verified: bool = True
+    held: Reason | None = None
+
+
+@dataclass(frozen=True)
+class PaymentInQuestion:
+    """One try whose outcome is to be looked up, or settled for good on behalf of ``actor``."""
+
+    checkout_id: str
+    attempt: int
+    actor: str = "workflow"
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class Resolution:
+    """What a person says became of one try (``outcome`` is captured or voided); ``provider_reference`` proves it."""
+
+    checkout_id: str
+    attempt: int
+    outcome: PaymentStatus
+    provider_reference: str | None
+    actor: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class StatusChange:
+    """The checkout's own row and the audit log learn where the checkout stands, while nothing else happens."""
+
+    checkout_id: str
+    status: CheckoutStatus
+    reason: str | None = None
+    actor: str = "workflow"
+
+
+@dataclass(frozen=True)
+class StaffAction:
+    """Something that a person did: ``action`` in the state ``before``, which led to ``after``."""
+
+    checkout_id: str
+    action: str
+    before: CheckoutStatus
+    after: CheckoutStatus
+    actor: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Cancel:
+    """The input of the update `cancel`: who asks, and why; staff say in a ``note`` why in their own words."""
+
+    reason: Reason = Reason.CANCELLED_BY_CUSTOMER
+    actor: str = "customer"
+    note: str | None = None
+
+
+@dataclass(frozen=True)
+class SubmitPayment:
+    """The input of the update `submit_payment`: the customer tries again."""
+
+    payment_method: str
+
+
+@dataclass(frozen=True)
+class RetryPayment:
+    """The input of the update `retry_payment`: ``actor`` has the stuck payment tried anew, with this or its method."""
+
+    actor: str
+    reason: str
+    payment_method: str | None = None
+
+
+@dataclass(frozen=True)
+class ResolvePayment:
+    """The input of the update `resolve_payment`: what ``actor`` knows of the stuck payment. ``captured`` or not."""
+
+    actor: str
+    reason: str
+    captured: bool
+    provider_reference: str | None = None
+
+
+@dataclass(frozen=True)
+class PaymentEvent:
+    """A provider's notification, as far as it concerns us. A hint to look again; never a fact by itself.
+
+    ``created`` is Unix time in seconds. ``livemode`` and ``account`` tell whether it is ours; None: the event says not.
+    """
+
+    event_id: str
+    type: str
+    provider_reference: str
+    checkout_id: str | None
+    created: int
+    livemode: bool | None = None
+    account: str | None = None
+
+
+@dataclass(frozen=True)
+class EventMatch:
+    """The checkout that an event concerns, None while there is none; ``is_known``: it tells nothing that we lacked.
+
+    ``is_foreign``: it is of another mode or account, and concerns no checkout, whichever it names.
+    """
+
+    checkout_id: str | None = None
+    is_known: bool = False
+    is_foreign: bool = False

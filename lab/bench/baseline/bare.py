@@ -1,0 +1,50 @@
+"""Clients of bare workflows: start one and wait for its result, with the SDK as it is."""
+
+import itertools
+import uuid
+from time import perf_counter
+
+from temporalio.client import Client
+
+from lab.bench.baseline.baseline import YARDSTICK_QUEUE, YardstickWorkflow
+from lab.bench.baseline.lower_bound import OUTLINE_QUEUE, OutlineWorkflow
+
+
+class BareWorkflow:
+    """Runs one workflow again and again. All clients share one connection, as those of one process do."""
+
+    def __init__(self, client: Client, name: str, workflow: type, task_queue: str) -> None:
+        self.name = name
+        self._client = client
+        self._workflow = workflow.__name__
+        self._task_queue = task_queue
+        self._ids = (f"{name}-{uuid.uuid4().hex}-{number}" for number in itertools.count())
+
+    async def connect(self) -> "BareWorkflow":
+        """One more client, which needs nothing of its own."""
+        return self
+
+    async def __call__(self) -> None:
+        """Run one to its end; raises RPCError when Temporal is away."""
+        await self._client.execute_workflow(self._workflow, id=next(self._ids), task_queue=self._task_queue)
+
+    async def start(self) -> float:
+        """Start one, and answer how long that took in seconds; returns when it has ended. Raises as above."""
+        started = perf_counter()
+        handle = await self._client.start_workflow(self._workflow, id=next(self._ids), task_queue=self._task_queue)
+        elapsed = perf_counter() - started
+        await handle.result()
+        return elapsed
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+def yardstick(client: Client) -> BareWorkflow:
+    """Four empty activities, as anybody would write their first."""
+    return BareWorkflow(client, "yardstick", YardstickWorkflow, YARDSTICK_QUEUE)
+
+
+def outline(client: Client) -> BareWorkflow:
+    """A checkout's steps, and nothing in them."""
+    return BareWorkflow(client, "outline", OutlineWorkflow, OUTLINE_QUEUE)

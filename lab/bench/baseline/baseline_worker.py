@@ -1,0 +1,19 @@
+"""``python -m lab.bench.baseline.baseline_worker``: the yardstick's worker, with every setting as the SDK has it."""
+
+import asyncio
+
+from temporalio.worker import Worker
+
+from checkout.config.settings import TemporalSettings, load
+from checkout.temporal.client import connect
+from lab.bench.baseline.baseline import YARDSTICK_QUEUE, YardstickWorkflow, do_nothing
+
+
+async def main() -> None:
+    """Work until the process is ended."""
+    client = await connect(load(TemporalSettings))
+    await Worker(client, task_queue=YARDSTICK_QUEUE, workflows=[YardstickWorkflow], activities=[do_nothing]).run()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,0 +1,34 @@
+"""``python -m lab.bench.baseline.lower_bound_worker``: the outline's worker, set as the product's own."""
+
+import sys
+
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
+
+from checkout.config.settings import TemporalSettings, load
+from checkout.temporal.client import ACTIVITY_TASK_POLLS, NEW_WORKFLOW_POLLS_PART, WORKFLOW_TASK_POLLS, connect
+from lab.bench.baseline.lower_bound import OUTLINE_QUEUE, OutlineWorkflow, do_nothing
+
+
+async def main() -> None:
+    """Work until the process is ended."""
+    await Worker(
+        await connect(load(TemporalSettings)),
+        task_queue=OUTLINE_QUEUE,
+        workflows=[OutlineWorkflow],
+        activities=[do_nothing],
+        workflow_runner=UnsandboxedWorkflowRunner(),
+        max_concurrent_workflow_task_polls=WORKFLOW_TASK_POLLS,
+        nonsticky_to_sticky_poll_ratio=NEW_WORKFLOW_POLLS_PART,
+        max_concurrent_activity_task_polls=ACTIVITY_TASK_POLLS,
+    ).run()
+
+
+if __name__ == "__main__":
+    if sys.platform == "win32":
+        import asyncio
+
+        asyncio.run(main())
+    else:
+        import uvloop
+
+        uvloop.run(main())

@@ -1,0 +1,218 @@
+"""The test stand: a stack of its own as in production, workers for bare workflows, and somebody who watches."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Awaitable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from time import perf_counter
+from typing import Final
+
+import httpx
+import psutil
+import psycopg
+from temporalio.client import Client
+from temporalio.service import RPCError
+
+from checkout.config.settings import TemporalSettings
+from checkout.provisioning.schedule import SCHEDULE_ID
+from checkout.temporal.client import connect
+from lab.bench.baseline import bare
+from lab.bench.environment.database import SKUS, BenchDatabase
+from lab.bench.environment.processes import CLIENT, Processes, spent
+from lab.bench.environment.server_metrics import ServerMetrics
+from lab.bench.errors import BenchError
+from lab.bench.load.samples import Sample
+from lab.bench.load.storefront import Cart, Storefront, Tally
+from lab.bench.log import LINE_PREFIX, BenchLog
+from lab.stack.plan import Plan, Ports
+from lab.stack.processes.ports import claim_free_port
+from lab.stack.processes.process import Child, Program, running
+from lab.stack.secrets import DevSecrets
+from lab.stack.stack import Stack, StackInfo, open_stack
+
+_LOOK_SECONDS: Final = 0.2
+_SETTLE_TIMEOUT_SECONDS: Final = 120
+#: What is raised by whoever asks a server that is gone, or looks at its process.
+_LOST: Final = (httpx.HTTPError, psycopg.Error, RPCError, psutil.NoSuchProcess)
+#: An installed product has its bytecode. A shell that forbids to write any would have every workflow compiled anew, for
+#: the SDK's sandbox imports the modules of workflows again for each. Empty is as if it were not set.
+_WITH_BYTECODE: Final = {"PYTHONDONTWRITEBYTECODE": ""}
+
+
+@dataclass
+class Stand:
+    """Everything that a measurement needs. ``parked`` workflows are open on purpose, and stay so.
+
+    ``webhooks`` tells whether the provider sends its events.
+    """
+
+    info: StackInfo
+    log: BenchLog
+    temporal: Client
+    database: BenchDatabase
+    metrics: ServerMetrics
+    processes: Processes
+    bare_workers: list[Child]
+    exits: AsyncExitStack
+    tally: Tally = field(default_factory=Tally)
+    parked: int = 0
+    webhooks: bool = True
+
+    def storefront(self, cart: Cart | None = None) -> Storefront:
+        """Customers who buy this cart."""
+        return Storefront(self.info, cart or Cart(SKUS), self.tally)
+
+    def yardstick(self) -> bare.BareWorkflow:
+        """The yardstick's clients."""
+        return bare.yardstick(self.temporal)
+
+    def outline(self) -> bare.BareWorkflow:
+        """The outline's clients."""
+        return bare.outline(self.temporal)
+
+    async def measured(self, load: Awaitable[Sample]) -> Sample:
+        """The sample with its cost: that of all processes, until nothing is under way any more.
+
+        Raises:
+            BenchError: a process died meanwhile.
+        """
+        before = self.processes.cpu_seconds()
+        sample = await self._unless_stopped(load)
+        answered, at_answer = perf_counter(), self.processes.cpu_seconds()
+        await self.settled()
+        # What the client burns after the last answer is our own looking.
+        after = self.processes.cpu_seconds() | {CLIENT: at_answer[CLIENT]}
+        return replace(sample, drain_seconds=perf_counter() - answered, cpu_seconds=spent(before, after))
+
+    async def _unless_stopped(self, load: Awaitable[Sample]) -> Sample:
+        """The sample; without its worker, which nobody starts again, that of a bare workflow would never come."""
+        loading = asyncio.ensure_future(load)
+        ended = [asyncio.ensure_future(worker.exited()) for worker in self.bare_workers]
+        try:
+            await asyncio.wait([loading, *ended], return_when=asyncio.FIRST_COMPLETED)
+            if not loading.done():
+                self.refuse_deaths()
+            return await loading
+        finally:
+            for task in (loading, *ended):
+                task.cancel()
+
+    async def settled(self) -> None:
+        """Wait until no workflow runs and no event of the provider is on its way.
+
+        Raises:
+            BenchError: a process died, or something does not come to its end.
+        """
+        try:
+            async with asyncio.timeout(_SETTLE_TIMEOUT_SECONDS):
+                # Twice in a row, since Temporal's lists lag a little behind.
+                looks = [False, await self._is_quiet()]
+                while not all(looks):
+                    await asyncio.sleep(_LOOK_SECONDS)
+                    looks = [looks[1], await self._is_quiet()]
+        except TimeoutError:
+            raise BenchError(f"workflows are still under way {_SETTLE_TIMEOUT_SECONDS} s after the load") from None
+        self.refuse_deaths()
+
+    def refuse_deaths(self) -> None:
+        """Raises BenchError when a process of the stack has died."""
+        deaths = self.log.deaths or [f"{role} died" for role in self.processes.gone()]
+        if deaths:
+            raise BenchError("\n".join(["nothing is reported, for what was measured is worth nothing:", *deaths]))
+
+    async def _is_quiet(self) -> bool:
+        if self.webhooks and (await self.provider_traffic())["events_waiting"]:
+            return False
+        return (await self.temporal.count_workflows("ExecutionStatus = 'Running'")).count <= self.parked
+
+    async def add_worker(self) -> None:
+        """Start one more worker like the stack's own, to the end of the stand."""
+        self.processes.add("worker", await self.exits.enter_async_context(_another_worker(self.info, self.log)))
+
+    async def send_webhooks(self, wanted: bool) -> None:
+        """Have the provider send its events, those that it kept included, or keep them."""
+        self.webhooks = wanted
+        async with httpx.AsyncClient(trust_env=False, timeout=10) as client:
+            faults = {"webhooks": "normal" if wanted else "off"}
+            (await client.post(f"{self.info.sandbox_url}/sandbox/faults", json=faults)).raise_for_status()
+
+    async def provider_traffic(self) -> dict[str, int]:
+        """``calls`` of Stripe's API that the provider took so far, and its ``events_waiting`` to be delivered."""
+        async with httpx.AsyncClient(trust_env=False, timeout=10) as client:
+            traffic = (await client.get(f"{self.info.sandbox_url}/sandbox/traffic")).raise_for_status().json()
+        return {"calls": sum(traffic["calls"].values()), "events_waiting": traffic["events_waiting"]}
+
+
+@asynccontextmanager
+async def open_stand(
+    *, workers: int, webhooks: bool, environment: Mapping[str, str] | None = None
+) -> AsyncIterator[Stand]:
+    """A stand on throw-away data, with so many workers; without ``webhooks`` the provider sends no events.
+
+    ``environment`` holds settings of the processes that are not as usual.
+
+    Raises:
+        StackError: the stack cannot be started, and nothing is measured.
+        BenchError: it did not live through what was done with it.
+    """
+    log = BenchLog()
+    settings, ours = {"log_line_prefix": LINE_PREFIX}, {**_WITH_BYTECODE, **(environment or {})}
+    with open_stack(None, {}, log=log, postgres_settings=settings, environment=ours) as stack:
+        try:
+            async with AsyncExitStack() as exits:
+                stand = await _start(stack, log, exits)
+                for _ in range(workers - 1):
+                    await stand.add_worker()
+                await stand.send_webhooks(webhooks)
+                yield stand
+        except _LOST as error:
+            raise BenchError(f"nothing is reported, for the stack did not live through it: {error!r}") from error
+        finally:
+            await stack.stop()
+
+
+async def _start(stack: Stack, log: BenchLog, exits: AsyncExitStack) -> Stand:
+    info = await stack.start()
+    temporal = await connect(TemporalSettings(address=info.temporal_address, namespace=info.temporal_namespace))
+    # It would meet now the one and now the other. What it costs is measured by itself.
+    await temporal.get_schedule_handle(SCHEDULE_ID).pause(note="paused by checkout bench")
+    database = BenchDatabase(info.database_url, log)
+    await database.stock()
+    pids = {role: [pid] for role, pid in info.pids.items()}
+    beside = {name: await Child.start(_bare_worker(info, name), log.take) for name in ("yardstick", "outline")}
+    for name, child in beside.items():
+        exits.push_async_callback(child.stop)
+        pids[name] = [child.pid]
+    metrics = await ServerMetrics.find(info.pids["temporal"])
+    return Stand(info, log, temporal, database, metrics, Processes(pids), list(beside.values()), exits)
+
+
+@asynccontextmanager
+async def _another_worker(info: StackInfo, log: BenchLog) -> AsyncIterator[int]:
+    """One more worker like the stack's own, within the block; its process id."""
+    with claim_free_port() as claim:
+        ports = Ports(temporal=_port(info.temporal_address), sandbox=_port(info.sandbox_url), worker=claim.port)
+        secrets = DevSecrets(info.storefront_key, info.support_key, "", "", "sk_test_bench")
+        plan = Plan(ports, secrets, info.database_url, info.temporal_namespace, "", _WITH_BYTECODE)
+        async with running(plan.worker(), log.take) as child:
+            yield child.pid
+
+
+def _bare_worker(info: StackInfo, name: str) -> Program:
+    environment = {
+        **_WITH_BYTECODE,
+        "CHECKOUT_TEMPORAL_ADDRESS": info.temporal_address,
+        "CHECKOUT_TEMPORAL_NAMESPACE": info.temporal_namespace,
+    }
+
+    async def nobody_asks() -> bool:
+        return True
+
+    # The first workflow of the warm-up waits for it, so it needs no port to tell that it is ready.
+    command = (sys.executable, "-P", "-m", f"lab.bench.{name}_worker")
+    return Program(role=name, command=command, port=0, is_ready=nobody_asks, environment=environment)
+
+
+def _port(address: str) -> int:
+    return int(address.rpartition(":")[2])

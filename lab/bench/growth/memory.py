@@ -1,0 +1,78 @@
+"""Memory over many checkouts, and what comparing the books costs once they are there."""
+
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any, Final
+
+from checkout.domain.reconcile import RECONCILE_WORKFLOW, ReconcileReport, ReconcileRequest
+from checkout.temporal.client import TASK_QUEUE
+from lab.bench.environment.environment import Stand
+from lab.bench.environment.processes import spent
+from lab.bench.load.loops import closed_count
+from lab.bench.load.samples import rounded
+from lab.bench.progress import Steps
+
+CHECKOUTS: Final = 10_000
+_LOOKS: Final = 20
+_CLIENTS: Final = 16
+_ROLES: Final = ("worker", "api", "postgres", "temporal", "sandbox")
+
+
+@dataclass(frozen=True)
+class Look:
+    """The resident memory of each role after so many checkouts, in megabytes."""
+
+    checkouts: int
+    memory_mb: dict[str, float]
+
+
+async def measure_memory(stand: Stand, checkouts: int, steps: Steps) -> dict[str, Any]:
+    """Sell so much, look at the memory on the way, and then compare the books once.
+
+    Raises:
+        BenchError: a process is away or has died; nothing of it may be reported.
+    """
+    steps.expect(_LOOKS + 1)
+    storefront = stand.storefront()
+    batch = max(1, checkouts // _LOOKS)
+    looks = [_look(stand, 0)]
+    while looks[-1].checkouts < checkouts:
+        steps.begin(f"memory after {looks[-1].checkouts:,} checkouts")
+        await closed_count(storefront, _CLIENTS, batch)
+        await stand.settled()
+        looks.append(_look(stand, looks[-1].checkouts + batch))
+    steps.begin("comparing the books")
+    return {
+        "growth": "memory",
+        "points": [{"amount": look.checkouts, "memory_mb": look.memory_mb} for look in looks],
+        "second_half_mb": {role: _gain(looks, role) for role in _ROLES},
+        "reconcile": await _reconcile(stand),
+    }
+
+
+def _look(stand: Stand, checkouts: int) -> Look:
+    return Look(checkouts, {role: rounded(stand.processes.memory_mb(role)) for role in _ROLES})
+
+
+def _gain(looks: list[Look], role: str) -> float:
+    """What was added in the second half, when caches and pools are full: what a leak would add for ever."""
+    return rounded(looks[-1].memory_mb[role] - looks[len(looks) // 2].memory_mb[role])
+
+
+async def _reconcile(stand: Stand) -> dict[str, Any]:
+    before, started = stand.processes.cpu_seconds(), perf_counter()
+    report = await stand.temporal.execute_workflow(
+        RECONCILE_WORKFLOW,
+        ReconcileRequest(window_hours=48),
+        id="reconcile-bench",
+        task_queue=TASK_QUEUE,
+        result_type=ReconcileReport,
+    )
+    seconds = perf_counter() - started
+    cost = spent(before, stand.processes.cpu_seconds())
+    return {
+        "seconds": rounded(seconds),
+        "cpu_seconds": {role: rounded(used) for role, used in cost.items()},
+        "found": report.found,
+        "checked": report.checked,
+    }

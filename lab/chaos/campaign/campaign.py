@@ -1,0 +1,194 @@
+"""One campaign: a world of its own, a load below half of its capacity, faults on a schedule, and a checker looking on.
+
+The order of things: open the world, fill the shelves, measure what it can do, let shoppers come, make the faults turn
+by turn, heal, wait until everything has come to rest, ask "eventually", report. The first violation ends the faults:
+what led to it is still there to be looked at.
+"""
+
+import asyncio
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import httpx
+import psycopg
+from temporalio.service import RPCError
+
+from lab.chaos.campaign.evidence import keep
+from lab.chaos.campaign.result import CampaignResult, count
+from lab.chaos.campaign.shop import SETTINGS, checker_of, fill_shelves, write_down
+from lab.chaos.campaign.trouble import Meter, Trouble
+from lab.chaos.campaign.watch import Watch
+from lab.chaos.checker.books import Violation
+from lab.chaos.checker.checker import Verdict
+from lab.chaos.load.http import Callers
+from lab.chaos.load.load import Load
+from lab.chaos.load.mischief import Mischief
+from lab.chaos.load.shopper import TERMINATED
+from lab.chaos.schedule import Planned
+from lab.chaos.world.world import World, open_world
+
+#: Within this time of the last fault everything has to have ended, or to wait for a person.
+REST_SECONDS: Final = 60.0
+#: However long the servers took to come up again, what comes after has this long.
+_LEAST_REST_SECONDS: Final = 10.0
+#: Below half of what was measured.
+_SHARE_OF_CAPACITY: Final = 0.45
+_LOWEST_RATE: Final = 1.0
+#: What a turn takes with its recovery, for spreading the load over all of them.
+_SECONDS_A_TURN: Final = 4.0
+_LEAST_MEASURED, _MOST_MEASURED = 10, 60
+_LONGEST_MEASURING_SECONDS: Final = 120.0
+
+
+@dataclass(frozen=True)
+class Orders:
+    """What is wanted: so many checkouts at least, these faults, at this rate (a second) or one that is measured."""
+
+    checkouts: int
+    schedule: list[Planned]
+    seed: int
+    rate: float | None = None
+
+
+class Campaign:
+    """One run of the orders in one world."""
+
+    def __init__(self, orders: Orders, world: World, load: Load, meter: Meter) -> None:
+        info = world.info
+        self._orders = orders
+        self._world = world
+        self._load = load
+        self._meter = meter
+        self._checker = checker_of(info)
+        self._watch = Watch(self._checker, load, meter.says)
+        shoppers = Mischief(load, info.api_url, info.storefront_key)
+        self._trouble = Trouble(world, load, shoppers, self._watch, meter)
+
+    async def run(self) -> CampaignResult:
+        """All of it.
+
+        Raises:
+            StackError: the world does not come up again.
+        """
+        started = time.monotonic()
+        await fill_shelves(self._world)
+        self._meter.says("measuring capacity")
+        capacity = await self._capacity()
+        rate = self._orders.rate or self._rate(capacity)
+        try:
+            async with self._watch:
+                await self._make_trouble(rate)
+                verdict = await self._verdict(time.monotonic())
+            return await self._result(verdict, capacity, rate, time.monotonic() - started)
+        finally:
+            self._trouble.stop()
+
+    async def _capacity(self) -> float:
+        """In checkouts a second; a shop that does not even sell while nothing disturbs it has failed already."""
+        measured = min(_MOST_MEASURED, max(_LEAST_MEASURED, self._orders.checkouts // 4))
+        try:
+            async with asyncio.timeout(_LONGEST_MEASURING_SECONDS):
+                return await self._load.measure(measured)
+        except TimeoutError:
+            what = f"{measured} checkouts are not over after {_LONGEST_MEASURING_SECONDS:g} s"
+            self._watch.report(Violation("10: an undisturbed shop sells", "measuring capacity", what))
+            return _LOWEST_RATE
+
+    def _rate(self, capacity: float) -> float:
+        """Below half of the capacity, and no more than it takes to have load during every fault."""
+        turns = len({planned.number for planned in self._orders.schedule})
+        spread = self._orders.checkouts / (turns * _SECONDS_A_TURN) if turns else capacity
+        return min(_SHARE_OF_CAPACITY * capacity, max(spread, _LOWEST_RATE))
+
+    async def _make_trouble(self, rate: float) -> None:
+        """Load and faults, until there was enough of both, or something is wrong."""
+        self._meter.says("shoppers are coming")
+        spread_seconds = self._orders.checkouts / rate
+        faults = asyncio.create_task(self._trouble.make(self._orders.schedule, spread_seconds))
+
+        def is_enough() -> bool:
+            self._tell()
+            enough = faults.done() and len(self._load.visits) >= self._orders.checkouts
+            return enough or self._watch.alarm.is_set()
+
+        try:
+            await self._load.arrive(rate, is_enough)
+            await faults
+        finally:
+            faults.cancel()
+            await asyncio.wait([faults])
+
+    async def _verdict(self, last_fault_at: float) -> Verdict:
+        """Heal, wait until everything rests, and ask "eventually" until it holds or the time is up."""
+        self._meter.says("healing")
+        await self._world.heal()
+        self._meter.says("waiting until everything has come to rest")
+        deadline = max(last_fault_at + REST_SECONDS, time.monotonic() + _LEAST_REST_SECONDS)
+        await self._load.rest(deadline, self._tell)
+        try:
+            await self._load.look_again(REST_SECONDS)
+        except TimeoutError:
+            self._watch.report(Violation("HTTP: a healed API answers", "GET /v1/checkouts", "not within a minute"))
+        self._meter.says("checking what has to hold in the end")
+        while True:
+            verdict = await self._look(deadline)
+            if verdict and (verdict.is_clean or self._watch.alarm.is_set() or time.monotonic() > deadline):
+                return verdict
+            await asyncio.sleep(1)  # Looking at everything is a load of its own on a shop that comes to rest.
+
+    async def _look(self, deadline: float) -> Verdict | None:
+        try:
+            return await self._checker.eventually(self._load.promises, self._world.client, self._world.taken_events)
+        except (psycopg.Error, httpx.HTTPError, RPCError):
+            if time.monotonic() > deadline:
+                raise
+            return None  # A server is on its way up still.
+
+    async def _result(self, verdict: Verdict, capacity: float, rate: float, seconds: float) -> CampaignResult:
+        self._meter.says("looking for card numbers and secrets")
+        leaks = await self._checker.secrets(self._world.directory, self._world.client)
+        self._watch.report(*self._load.complaints, *verdict.violations, *leaks)
+        accepted = self._load.accepted
+        statuses = await self._checker.statuses([visit.checkout_id for visit in accepted])
+        return CampaignResult(
+            seed=self._orders.seed,
+            checkouts=len(accepted),
+            endings=count([statuses.get(visit.checkout_id, TERMINATED) for visit in accepted]),
+            faults=count([planned.name for planned in self._trouble.made]),
+            violations=sorted(self._watch.found),
+            unfinished=verdict.unfinished,
+            recoveries=await self._trouble.recoveries(),
+            capacity=capacity,
+            rate=rate,
+            checks=self._watch.rounds,
+            seconds=seconds,
+        )
+
+    def _tell(self) -> None:
+        self._watch.check()
+        self._meter.counts(len(self._load.accepted), len(self._trouble.made), len(self._watch.found))
+
+
+async def run_campaign(orders: Orders, directory: Path, meter: Meter) -> CampaignResult:
+    """Run the orders in a world with its data in ``directory``; the evidence is kept there if it fails.
+
+    Raises:
+        StackError: the world cannot start, or does not come up again.
+    """
+    complaints: list[Violation] = []
+    meter.says("starting PostgreSQL, Temporal, the provider, two workers and the API")
+    async with open_world(directory, orders.seed, SETTINGS) as world:
+        info = world.info
+        write_down(info, directory / "world.json")
+        urls, keys = (info.api_url, info.sandbox_url), (info.storefront_key, info.support_key)
+        async with (
+            Callers(urls, keys, orders.seed, complaints.append) as callers,
+            Load(callers, orders.seed, complaints) as load,
+        ):
+            result = await Campaign(orders, world, load, meter).run()
+            if not result.is_clean:
+                meter.says("keeping the evidence")
+                await keep(world, load, orders.schedule, result.as_json())
+        return result

@@ -1,0 +1,89 @@
+"""The faults of a campaign, turn by turn, each with its recovery measured."""
+
+import asyncio
+import random
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from itertools import groupby
+from typing import Final, Protocol
+
+from lab.chaos.campaign.recovery import Recovery, recover
+from lab.chaos.campaign.watch import Watch
+from lab.chaos.checker.books import Violation
+from lab.chaos.faults.catalogue import FAULTS, Harm, Shoppers
+from lab.chaos.load.load import Load
+from lab.chaos.schedule import Planned
+from lab.chaos.world.world import World
+
+#: The next turn does not wait longer than this for what the last one has left behind.
+_PATIENCE_SECONDS: Final = 15.0
+#: Beyond the time that it is kept up, a fault waits for processes and for its clients' requests to be answered.
+_LONGEST_FAULT_SECONDS: Final = 90.0
+
+
+class Meter(Protocol):
+    """Who is told how far the campaign is."""
+
+    def says(self, what: str) -> None:
+        """It is about to do this."""
+
+    def counts(self, checkouts: int, faults: int, violations: int) -> None:
+        """So many checkouts were accepted, faults made, violations found."""
+
+
+class Trouble:
+    """Makes the faults of a schedule. ``made`` are those that were, until the watch's alarm ended it."""
+
+    def __init__(self, world: World, load: Load, shoppers: Shoppers, watch: Watch, meter: Meter) -> None:
+        self.made: list[Planned] = []
+        self._recoveries: list[asyncio.Task[Recovery]] = []
+        self._world = world
+        self._load = load
+        self._shoppers = shoppers
+        self._watch = watch
+        self._meter = meter
+
+    async def make(self, schedule: Sequence[Planned], spread_seconds: float) -> None:
+        """Turn after turn, spread over so many seconds where that is longer than they take."""
+        began = time.monotonic()
+        turns = [list(turn) for _, turn in groupby(schedule, key=lambda planned: planned.number)]
+        for place, turn in enumerate(turns):
+            pause_seconds = began + place / len(turns) * spread_seconds - time.monotonic()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._watch.alarm.wait(), max(0.0, pause_seconds))
+            if self._watch.alarm.is_set():
+                return
+            await self._make_turn(turn)
+
+    async def recoveries(self) -> list[Recovery]:
+        """One for each turn, when all of them are over."""
+        return await asyncio.gather(*self._recoveries)
+
+    def stop(self) -> None:
+        """Measure no more."""
+        for recovery in self._recoveries:
+            recovery.cancel()
+
+    async def _make_turn(self, turn: list[Planned]) -> None:
+        names = tuple(planned.name for planned in turn)
+        self._meter.says(" + ".join(names))
+        async with asyncio.TaskGroup() as group:
+            for planned in turn:
+                group.create_task(self._inject(planned))
+        self.made += turn
+        recovery = asyncio.create_task(recover(turn[0].number, names, self._load.accepted))
+        self._recoveries.append(recovery)
+        await asyncio.wait([recovery], timeout=_PATIENCE_SECONDS)
+        if recovery.done():
+            self._meter.says(f"recovered in {recovery.result().seconds:.1f} s")
+
+    async def _inject(self, planned: Planned) -> None:
+        rng = random.Random(planned.seed)  # noqa: S311 - a campaign has to be repeatable
+        try:
+            async with asyncio.timeout(planned.seconds + _LONGEST_FAULT_SECONDS):
+                await FAULTS[planned.name].inject(self._world, self._shoppers, rng, planned.seconds)
+        except Harm as harm:
+            self._watch.report(Violation("fault: the product did what it must not", planned.name, str(harm)))
+        except TimeoutError:
+            self._watch.report(Violation("fault: it comes to an end", planned.name, "it did not"))

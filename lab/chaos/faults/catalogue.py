@@ -1,0 +1,21 @@
+"""Every fault that there is, by its name."""
+
+from lab.chaos.faults import clients, network, postgres, processes, provider, webhooks, workflow
+from lab.chaos.faults.base import Fault, Harm, Inject, Place, Shoppers
+
+__all__ = ["FAULTS", "Fault", "Harm", "Inject", "Place", "Shoppers"]
+
+#: name -> the fault.
+FAULTS: dict[str, Fault] = {
+    fault.name: fault
+    for room in (
+        processes,
+        workflow,
+        network,
+        postgres,
+        provider,
+        webhooks,
+        clients,
+    )
+    for fault in room.FAULTS
+}

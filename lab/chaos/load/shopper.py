@@ -1,0 +1,199 @@
+"""One shopper: asks, follows, pays again, authenticates, cancels, as the errand says; remembers what it was told."""
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import httpx
+
+from lab.chaos.checker.promise_checks import Promise
+from lab.chaos.checker.states import ENDED, WAITING_FOR_A_PERSON
+from lab.chaos.load.errands import BY_DESIGN_SECONDS, Errand, draw_next_method
+from lab.chaos.load.http import Callers, Gone
+
+_CHECKOUTS: Final = "/v1/checkouts"
+_TAKEN: Final = frozenset({200, 202})
+_TAKEN_OR_TOO_LATE: Final = frozenset({200, 202, 409})
+_LOOK_SECONDS: Final = 8
+_MOST_TRIES: Final = 4
+#: How often support leaves a payment alone that says what it waits for.
+_LETS_IT_BE: Final = 0.8
+
+#: What a checkout has come to that was terminated before anything of it had happened: the tables do not know it.
+TERMINATED: Final = "terminated"
+
+View = Mapping[str, Any]
+
+
+@dataclass
+class Visit:
+    """What became of an errand. Times are those of `time.monotonic`, in seconds.
+
+    ``rested_at`` is when it was last seen to have ended or to wait for a person, ``is_resting`` whether it still does;
+    ``due_at`` is when it may be expected to, by what the payment method itself takes.
+    """
+
+    errand: Errand
+    promise: Promise
+    accepted: asyncio.Event = field(default_factory=asyncio.Event)
+    accepted_at: float | None = None
+    rested_at: float | None = None
+    is_resting: bool = False
+    due_at: float = 0.0
+    status: str | None = None
+
+    @property
+    def checkout_id(self) -> str:
+        """The id that was answered first; empty before any answer."""
+        return min(self.promise.ids, default="")
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended, as far as was seen: by itself, or terminated by somebody before its first step."""
+        return self.status in ENDED or self.status == TERMINATED
+
+    def sees(self, status: str) -> None:
+        """It stands so now."""
+        self.status = status
+        self.is_resting = self.is_over or status in WAITING_FOR_A_PERSON
+        if self.is_resting:
+            self.rested_at = time.monotonic()
+
+    def acts(self, method: str) -> None:
+        """The machine has been given something to do, which takes as long as the method does."""
+        self.due_at = max(self.due_at, time.monotonic() + BY_DESIGN_SECONDS.get(method, 0.0))
+
+
+class Shopper:
+    """Runs one errand to its end. ``call_support`` is what to do when the payment is stuck."""
+
+    def __init__(
+        self, visit: Visit, callers: Callers, rng: random.Random, call_support: Callable[[Visit], Awaitable[None]]
+    ) -> None:
+        self._visit = visit
+        self._callers = callers
+        self._rng = rng
+        self._call_support = call_support
+        self._tag: str | None = None
+        self._seen_pages: set[str] = set()
+        self._presses = 0
+
+    async def run(self) -> None:
+        """Shop until it is over, or until nothing works on it any more."""
+        with suppress(Gone):
+            view = await self.submit()
+            canceller = asyncio.create_task(self._change_of_mind())
+            try:
+                while view["status"] not in ENDED:
+                    await self._act(view)
+                    view = await self._look()
+            finally:
+                canceller.cancel()
+                await asyncio.wait([canceller])
+            return
+        self._visit.promise.broken = True
+        self._visit.is_resting = False
+
+    async def submit(self) -> View:
+        """POST until it is accepted; the view that was answered. Raises as `Caller.insist` does."""
+        errand = self._visit.errand
+        headers = {"Idempotency-Key": errand.key} | ({"Prefer": f"wait={_LOOK_SECONDS}"} if errand.waits else {})
+        answer = await self._callers.shop.insist("POST", _CHECKOUTS, _TAKEN, body=errand.body, headers=headers)
+        view = self._remember(answer)
+        if self._visit.accepted_at is None:
+            self._visit.accepted_at = time.monotonic()
+            self._visit.acts(errand.method)
+            self._visit.accepted.set()
+        return view
+
+    async def _look(self) -> View:
+        """The view as soon as it is another, or after some seconds."""
+        headers = {"Prefer": f"wait={_LOOK_SECONDS}"}
+        if self._tag:
+            headers["If-None-Match"] = self._tag
+        path = f"{_CHECKOUTS}/{self._visit.checkout_id}"
+        answer = await self._callers.shop.insist("GET", path, frozenset({200, 304}), headers=headers)
+        if answer.status_code == 304:
+            self._visit.sees(self._visit.status or "processing")
+            return self._visit.promise.last or {"status": "processing"}
+        return self._remember(answer)
+
+    def _remember(self, answer: httpx.Response) -> View:
+        view: dict[str, Any] = answer.json()
+        visit, promise = self._visit, self._visit.promise
+        if "id" not in view:
+            # A refusal that was complained of already; looking again would bring the same.
+            raise Gone(str(view))
+        promise.ids.add(view["id"])
+        if answer.headers.get("Checkout-View") == "stale":
+            # It may be older than what was seen already, and nobody may hold the shop to it.
+            return promise.last or view
+        promise.last = view
+        if view["status"] in ENDED and promise.first_final is None:
+            promise.first_final = view
+        visit.sees(view["status"])
+        # Without a tag the API waits until somebody has something to do, which is cheaper for everybody.
+        self._tag = answer.headers.get("ETag") if view["status"] in WAITING_FOR_A_PERSON else None
+        return view
+
+    async def _act(self, view: View) -> None:
+        """Do what the checkout waits for, if it waits for us."""
+        if view["status"] == "payment_stuck" and view["reason"] and self._rng.random() < _LETS_IT_BE:
+            return  # It waits for the shop, not for a person.
+        if view["status"] == "payment_stuck":
+            await self._call_support(self._visit)
+        elif view["status"] == "awaiting_payment" and view["payment"]["next_action"]:
+            await self._at_the_bank(view["payment"]["next_action"]["url"])
+        elif view["status"] == "awaiting_payment":
+            await self._after_a_decline(view["payment"]["attempts"])
+
+    async def _at_the_bank(self, url: str) -> None:
+        page, decision = urlsplit(url).path, self._visit.errand.at_bank
+        if page in self._seen_pages or decision == "ignore":
+            return
+        await asyncio.sleep(self._visit.errand.think_seconds)
+        self._seen_pages.add(page)
+        if decision == "elsewhere":
+            await self._pay_again()
+            return
+        # The address is the one that the provider was called by, which may lead through a broken link.
+        answers = frozenset({200, 303, 409})
+        await self._callers.bank.insist("POST", f"{page}/{decision}", answers)
+
+    async def _after_a_decline(self, attempts: int) -> None:
+        choice = self._visit.errand.when_declined
+        if choice == "leave":
+            return
+        await asyncio.sleep(self._visit.errand.think_seconds)
+        if choice == "pay" and attempts < _MOST_TRIES:
+            await self._pay_again()
+        else:
+            await self._cancel()
+
+    async def _pay_again(self) -> None:
+        method = draw_next_method(self._rng)
+        self._presses += 1
+        headers = {"Idempotency-Key": f"{self._visit.errand.key}-pay-{self._presses}"}
+        path = f"{_CHECKOUTS}/{self._visit.checkout_id}/payment"
+        answer = await self._callers.shop.insist(
+            "POST", path, _TAKEN_OR_TOO_LATE, body={"payment_method": method}, headers=headers
+        )
+        if answer.status_code in _TAKEN:
+            self._visit.acts(method)
+            self._remember(answer)
+
+    async def _change_of_mind(self) -> None:
+        seconds = self._visit.errand.cancels_after_seconds
+        if seconds is not None:
+            await asyncio.sleep(seconds)
+            with suppress(Gone):
+                await self._cancel()
+
+    async def _cancel(self) -> None:
+        path = f"{_CHECKOUTS}/{self._visit.checkout_id}/cancel"
+        await self._callers.shop.insist("POST", path, _TAKEN_OR_TOO_LATE)

@@ -1,0 +1,100 @@
+"""The proxies of a world: one on every connection between its processes, and what each program is told of them."""
+
+import random
+from collections.abc import AsyncIterator, Sequence
+from contextlib import ExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+from sqlalchemy.engine import make_url
+
+from lab.chaos.proxy.connection import Weather
+from lab.chaos.proxy.http import Asylum, HttpTap
+from lab.chaos.proxy.postgres import CommitTrap, PostgresTap
+from lab.chaos.proxy.proxy import Proxy
+from lab.stack.plan import Plan, Ports
+from lab.stack.processes.ports import claim_free_port
+from lab.stack.processes.process import Program
+
+WORKERS = ("worker", "worker-2")
+
+
+@dataclass
+class Links:
+    """Every proxy by name; ``traps``, ``asylums`` and the ports of health checks belong to the workers, by role."""
+
+    worker_ports: dict[str, int]
+    proxies: dict[str, Proxy] = field(default_factory=dict)
+    traps: dict[str, CommitTrap] = field(default_factory=dict)
+    asylums: dict[str, Asylum] = field(default_factory=dict)
+
+    def programs(self, plan: Plan) -> Sequence[Sequence[Program]]:
+        """Provider and both workers, then the API; each is told the proxies' ports in place of the servers'."""
+        sandbox = self._via(plan, api="provider-api").sandbox()
+        workers = [self._worker(plan, role) for role in WORKERS]
+        return (sandbox, *workers), (self._via(plan, temporal="api-temporal").api(),)
+
+    def _worker(self, plan: Plan, role: str) -> Program:
+        mine = self._via(plan, temporal=f"{role}-temporal", sandbox=f"{role}-provider")
+        mine = replace(mine, ports=replace(mine.ports, worker=self.worker_ports[role]))
+        url = make_url(plan.database_url).set(port=self.proxies[f"{role}-postgres"].port)
+        return replace(mine, database_url=url.render_as_string(hide_password=False)).worker(role)
+
+    def _via(self, plan: Plan, **names: str) -> Plan:
+        ports = {server: self.proxies[name].port for server, name in names.items()}
+        return replace(plan, ports=replace(plan.ports, **ports))
+
+    async def heal(self) -> None:
+        """Every link forwards everything again, and no trap is armed."""
+        for trap in self.traps.values():
+            trap.disarm()
+        for asylum in self.asylums.values():
+            asylum.calm()
+        for proxy in self.proxies.values():
+            await proxy.heal()
+
+
+def make_links(ports: Ports, seed: int, claims: ExitStack) -> Links:
+    """The links to servers on ``ports``, on free ports that are ours until ``claims`` is closed. None is open yet."""
+    rng = random.Random(seed)  # noqa: S311 - a campaign has to be repeatable
+
+    def free_port() -> int:
+        return claims.enter_context(claim_free_port()).port
+
+    links = Links({"worker": ports.worker, "worker-2": free_port()})
+    for role in WORKERS:
+        trap = links.traps[role] = CommitTrap()
+        asylum = links.asylums[role] = Asylum(rng)
+        for proxy in (
+            Proxy(f"{role}-temporal", free_port(), ports.temporal, rng),
+            Proxy(f"{role}-postgres", free_port(), ports.postgres, rng, partial(PostgresTap, trap)),
+            Proxy(f"{role}-provider", free_port(), ports.sandbox, rng, partial(HttpTap, asylum)),
+        ):
+            links.proxies[proxy.name] = proxy
+    for name, target in (("api-temporal", ports.temporal), ("provider-api", ports.api)):
+        links.proxies[name] = Proxy(name, free_port(), target, rng)
+    return links
+
+
+@asynccontextmanager
+async def weather(how: Weather, *links: Proxy) -> AsyncIterator[None]:
+    """These links have this weather within the block, and none after it."""
+    for link in links:
+        link.change(how)
+    try:
+        yield
+    finally:
+        for link in links:
+            link.change(Weather())
+
+
+@asynccontextmanager
+async def cut(*links: Proxy) -> AsyncIterator[None]:
+    """These links are closed and refuse connections within the block."""
+    for link in links:
+        await link.cut()
+    try:
+        yield
+    finally:
+        for link in links:
+            await link.heal()

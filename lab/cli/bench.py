@@ -1,0 +1,121 @@
+"""``checkout bench``: measures on a stack of its own, and reports."""
+
+import asyncio
+import json
+import re
+import signal
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+from checkout.cli.failures import FAILED, give_up
+from checkout.domain.errors import ConfigurationError
+from lab.bench.environment.environment import Stand, open_stand
+from lab.bench.environment.machine import OthersWatch, describe_machine
+from lab.bench.growth.growth import POINTS, Growth
+from lab.bench.growth.memory import CHECKOUTS, measure_memory
+from lab.bench.progress import Steps, shown_steps
+from lab.bench.report import print_comparison, print_growth, print_memory
+from lab.bench.results import comparison, endings, growth, pressure
+from lab.bench.round_trips import count_round_trips
+from lab.bench.rounds import CLIENTS, Rounds
+
+_COUNTED: Final = 20
+_CROWD: Final = CLIENTS["c32"]
+#: Longer than any run: what is parked must not expire under the measurement.
+_PATIENT: Final = {"CHECKOUT_PAYMENT_WINDOW_SECONDS": "86400"}
+MEMORY: Final = "memory"
+KINDS: Final = (*POINTS, MEMORY)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is asked for. ``growth`` None compares with the yardstick; ``points`` None are the usual ones."""
+
+    rounds: int
+    seconds: float
+    workers: int
+    webhooks: bool
+    growth: str | None = None
+    points: tuple[int, ...] | None = None
+
+
+def read_options(
+    rounds: int, seconds: float, workers: int, webhooks: bool, growth: str | None, points: str | None
+) -> Options:
+    """The options of the command line.
+
+    Raises:
+        ConfigurationError: there is no such growth, or the points are no rising numbers.
+    """
+    if growth is not None and growth not in KINDS:
+        raise ConfigurationError(f"--growth: write one of {', '.join(KINDS)}")
+    if points is None:
+        return Options(rounds, seconds, workers, webhooks, growth)
+    if growth is None or not re.fullmatch(r"\d{1,8}(,\d{1,8})*", points):
+        raise ConfigurationError("--points: write numbers with commas between them, such as 1000,10000, with --growth")
+    amounts = tuple(int(number) for number in points.split(","))
+    if list(amounts) != sorted(set(amounts)):
+        raise ConfigurationError("--points: each is more than the one before it")
+    return Options(rounds, seconds, workers, webhooks, growth, amounts)
+
+
+def run_bench(options: Options, *, as_json: bool) -> None:
+    """Measure, print the report, and exit with 1 when a checkout did not end as it should.
+
+    Raises:
+        StackError: the stack does not start; nothing is measured.
+        BenchError: it did not live through the measurement; nothing is reported.
+    """
+    try:
+        report = asyncio.run(_run(options))
+    except asyncio.CancelledError:
+        sys.exit(128 + signal.SIGTERM)
+    if as_json:
+        print(json.dumps(report))  # noqa: T201
+    else:
+        _printer(options.growth)(report)
+    if not report["ended"]["as_wanted"]:
+        give_up(FAILED, f"not every checkout ended as it should: {report['ended']}")
+
+
+def _printer(what: str | None) -> Callable[[dict[str, Any]], None]:
+    if what is None:
+        return print_comparison
+    return print_memory if what == MEMORY else print_growth
+
+
+async def _run(options: Options) -> dict[str, Any]:
+    _end_on_sigterm()
+    with shown_steps() as steps:
+        steps.begin("starting the stack")
+        async with open_stand(workers=options.workers, webhooks=options.webhooks, environment=_PATIENT) as stand:
+            others = OthersWatch(stand.processes)
+            figures = await _measure(options, stand, steps)
+            return {
+                **figures,
+                "ended": await endings(stand),
+                "pressure": pressure(stand),
+                "machine": describe_machine(await stand.database.version()) | {"others_share": others.share()},
+                "settings": asdict(options),
+            }
+
+
+async def _measure(options: Options, stand: Stand, steps: Steps) -> dict[str, Any]:
+    if options.growth is None:
+        measured = await Rounds(stand, options.seconds, steps).run(options.rounds)
+        steps.begin("counting round trips")
+        return comparison(measured) | {"round_trips": await count_round_trips(stand, _COUNTED, _CROWD)}
+    if options.growth == MEMORY:
+        return await measure_memory(stand, (options.points or (CHECKOUTS,))[-1], steps)
+    amounts = options.points or POINTS[options.growth]
+    points = await Growth(stand, options.seconds, options.rounds, steps).run(options.growth, amounts)
+    return growth(options.growth, points)
+
+
+def _end_on_sigterm() -> None:
+    """Have SIGTERM end the run as Ctrl-C does, the servers with it."""
+    task = asyncio.current_task()
+    if task:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)

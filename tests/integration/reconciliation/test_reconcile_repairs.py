@@ -1,0 +1,247 @@
+"""What reconciliation puts right: checkouts that nobody works on, and money that belongs to no sale."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio.client import Client, WorkflowExecutionDescription
+
+from checkout.domain.messages import Cancel
+from checkout.domain.reconcile import Mismatch, MismatchKind
+from checkout.domain.states import CheckoutStatus
+from checkout.temporal.client import CHECKOUT_STATUS
+from tests.conftest import Stock
+from tests.support.attempts import until
+from tests.support.invariants import violations
+from tests.support.reconciled_shop import Handle, Shop, open_shop
+from tests.support.sandbox_server import SandboxServer
+from workflows.checkout import CheckoutWorkflow
+from workflows.reconcile import ReconcileWorkflow
+
+
+@pytest.fixture
+async def shop(
+    temporal_client: Client, engine: AsyncEngine, stock: Stock, sandbox: SandboxServer
+) -> AsyncIterator[Shop]:
+    await stock({"MUG": (1290, "EUR", 7)})
+    async with open_shop(temporal_client, engine, sandbox) as shop:
+        yield shop
+    assert await violations(engine) == []
+
+
+async def terminate_after_reserving(shop: Shop) -> Handle:
+    async with shop.engine.begin() as lock:
+        await lock.execute(text("LOCK TABLE orders IN EXCLUSIVE MODE"))
+        handle = await shop.start()
+        await shop.wait_for("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'", bool)
+        await handle.terminate()
+    return handle
+
+
+async def terminate_while_charging(shop: Shop) -> Handle:
+    handle = await shop.start("pm_sandbox_unavailable")
+    await shop.wait_for("SELECT count(*) FROM payments", bool)
+    await handle.terminate()
+    return handle
+
+
+async def terminate_while_the_charge_hangs(shop: Shop) -> Handle:
+    """Nothing is seen of the charge yet, and it lands seconds later unless something stops it."""
+    handle = await shop.start("pm_sandbox_late_capture")
+    await shop.wait_for("SELECT count(*) FROM payments", bool)
+    await handle.terminate()
+    return handle
+
+
+async def terminate_while_the_customer_is_awaited(shop: Shop) -> Handle:
+    handle = await shop.start("pm_card_authenticationRequired")
+    await shop.wait_for("SELECT status FROM checkouts", lambda status: status == "awaiting_payment")
+    await handle.terminate()
+    return handle
+
+
+async def terminate_while_stuck(shop: Shop) -> Handle:
+    handle = await shop.start("pm_sandbox_unavailable")
+    await shop.wait_for("SELECT status FROM checkouts", lambda status: status == "payment_stuck")
+    await handle.terminate()
+    return handle
+
+
+async def terminate_once_paid(shop: Shop) -> Handle:
+    async with shop.engine.begin() as lock:
+        handle = await shop.start("pm_sandbox_processing")
+        await shop.wait_for("SELECT status FROM payments", lambda status: status == "pending")
+        await lock.execute(text("SELECT FROM checkouts FOR UPDATE"))
+        await shop.wait_for("SELECT status FROM payments", lambda status: status == "captured")
+        await shop.wait_for("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'", bool)
+        await handle.terminate()
+    return handle
+
+
+async def terminate_while_undoing(shop: Shop) -> Handle:
+    handle = await shop.start("pm_sandbox_unavailable")
+    await shop.wait_for("SELECT count(*) FROM payments", bool)
+    await shop.sandbox.set_faults(outage=True)
+    await handle.execute_update(CheckoutWorkflow.cancel, Cancel())
+    await shop.wait_for("SELECT status FROM checkouts", lambda status: status == "compensating")
+    await handle.terminate()
+    await shop.sandbox.recover()
+    return handle
+
+
+@pytest.mark.parametrize(
+    "terminate",
+    [
+        terminate_after_reserving,
+        terminate_while_charging,
+        terminate_while_the_charge_hangs,
+        terminate_while_the_customer_is_awaited,
+        terminate_while_stuck,
+        terminate_while_undoing,
+    ],
+)
+async def test_a_terminated_checkout_is_undone(shop: Shop, terminate: Callable[[Shop], Awaitable[Handle]]) -> None:
+    handle = await terminate(shop)
+    assert await shop.found() == [(MismatchKind.ABANDONED_CHECKOUT, True)]
+    assert await shop.value("SELECT status FROM checkouts") == CheckoutStatus.CANCELLED
+    assert await shop.value("SELECT reserved FROM products") == 0
+    assert await shop.held_minor(handle.id) == 0
+    assert await shop.found() == []
+
+
+async def test_a_checkout_terminated_once_paid_is_refunded_or_was_confirmed(shop: Shop) -> None:
+    """Its last step may be under way when it is terminated, and then it lands; both endings are whole."""
+    handle = await terminate_once_paid(shop)
+    await shop.reconcile()
+    confirmed = await shop.value("SELECT status FROM checkouts") == CheckoutStatus.CONFIRMED
+    assert await shop.held_minor(handle.id) == (2580 if confirmed else 0)
+    assert await shop.found() == []
+
+
+async def test_a_checkout_that_temporal_has_forgotten_is_undone(shop: Shop) -> None:
+    columns = "checkout_id, status, customer_id, currency"
+    lost = text(f"INSERT INTO checkouts ({columns}) VALUES ('chk_lost', 'processing', 'cus_42', 'EUR')")
+    async with shop.engine.begin() as connection:
+        await connection.execute(lost)
+    mismatch = await shop.the_one_mismatch()
+    assert (mismatch.checkout_id, mismatch.repaired) == ("chk_lost", True)
+    assert "is gone" in mismatch.detail
+
+
+async def test_the_undoing_tells_who_did_it(shop: Shop) -> None:
+    await terminate_while_charging(shop)
+    await shop.reconcile()
+    said = "SELECT actor || ' ' || reason FROM audit_log WHERE entity = 'checkout' AND after = 'cancelled'"
+    assert await shop.value(said) == "reconciliation cancelled_by_operator"
+
+
+async def test_a_checkout_under_way_is_left_alone(shop: Shop) -> None:
+    handle = await shop.start("pm_card_authenticationRequired")
+    await shop.wait_for("SELECT status FROM checkouts", lambda status: status == "awaiting_payment")
+    report = await shop.reconcile()
+    assert (report.found, report.checked["open checkouts"]) == (0, 1)
+    await handle.execute_update(CheckoutWorkflow.cancel, Cancel())
+    assert (await handle.result()).status == CheckoutStatus.CANCELLED
+
+
+async def test_money_of_a_checkout_that_nobody_knows_is_given_back(shop: Shop) -> None:
+    intent = await shop.charge_beside_the_books("chk_unknown")
+    mismatch = await shop.the_one_mismatch()
+    assert (mismatch.kind, mismatch.provider_reference) == (MismatchKind.CAPTURED_FOR_AN_UNKNOWN_CHECKOUT, intent)
+    assert mismatch.repaired
+    assert await shop.held_minor("chk_unknown") == 0
+    said = "SELECT after FROM audit_log WHERE entity = 'reconciliation' ORDER BY id DESC LIMIT 1"
+    assert await shop.value(said) == "succeeded"
+    assert await shop.found() == []
+
+
+async def test_money_of_many_unknown_checkouts_is_left_to_a_person(shop: Shop) -> None:
+    for number in range(21):
+        await shop.charge_beside_the_books(f"chk_elsewhere_{number}")
+    assert await shop.found() == [(MismatchKind.FOREIGN_LEDGER, False)]
+    assert (await shop.sandbox.ledger())["refunds"] == []
+
+
+async def test_a_capture_after_the_compensation_is_given_back(shop: Shop) -> None:
+    handle = await shop.start("pm_sandbox_unavailable")
+    await shop.wait_for("SELECT count(*) FROM payments", bool)
+    await handle.execute_update(CheckoutWorkflow.cancel, Cancel())
+    assert (await handle.result()).status == CheckoutStatus.CANCELLED
+    await shop.charge_beside_the_books(handle.id)
+    assert await shop.found() == [(MismatchKind.CAPTURED_FOR_NO_ORDER, True)]
+    assert await shop.held_minor(handle.id) == 0
+    assert await shop.value("SELECT status FROM refunds") == "succeeded"
+    assert await shop.found() == []
+
+
+async def test_a_payment_that_could_still_be_made_is_stopped(shop: Shop) -> None:
+    intent = await shop.charge_beside_the_books("chk_unknown", method="pm_card_authenticationRequired")
+    assert await shop.found() == [(MismatchKind.PAYMENT_STILL_POSSIBLE, True)]
+    assert [one["status"] for one in await shop.sandbox.intents_of("chk_unknown")] == ["canceled"]
+    assert intent
+    assert await shop.found() == []
+
+
+async def test_of_two_captures_the_one_that_the_sale_does_not_count_on_is_given_back(shop: Shop) -> None:
+    handle = await shop.start()
+    assert (await handle.result()).status == CheckoutStatus.CONFIRMED
+    second = await shop.charge_beside_the_books(handle.id)
+    mismatch = await shop.the_one_mismatch()
+    assert (mismatch.kind, mismatch.repaired) == (MismatchKind.CAPTURED_TWICE, True)
+    assert [one["payment_intent"] for one in (await shop.sandbox.ledger())["refunds"]] == [second]
+    assert await shop.held_minor(handle.id) == 2580
+    assert await shop.found() == []
+
+
+async def test_a_second_capture_stays_while_the_first_is_in_doubt(shop: Shop) -> None:
+    handle = await shop.start()
+    await handle.result()
+    await shop.charge_beside_the_books(handle.id)
+    kept = await shop.value("SELECT provider_reference FROM payments")
+    answer = await shop.sandbox.http.post("/v1/refunds", data={"payment_intent": kept})
+    assert answer.status_code == 200
+    assert sorted(await shop.found()) == [
+        (MismatchKind.CAPTURED_TWICE, False),
+        (MismatchKind.CONFIRMED_BUT_REFUNDED, False),
+    ]
+
+
+async def test_two_at_once_do_it_once(shop: Shop) -> None:
+    await terminate_while_stuck(shop)
+    await shop.charge_beside_the_books("chk_unknown")
+    first, second = await shop.start_reconcile(), await shop.start_reconcile()
+    reports = [await first.result(), await second.result()]
+    assert all(report.unrepaired == 0 for report in reports)
+    assert len((await shop.sandbox.ledger())["refunds"]) == 1
+    assert await shop.found() == []
+
+
+async def test_a_provider_that_is_away_is_asked_again(shop: Shop) -> None:
+    await shop.charge_beside_the_books("chk_unknown")
+    await shop.sandbox.set_faults(outage=True)
+    handle = await shop.start_reconcile()
+    await until(handle.describe, _is_retrying)
+    await shop.sandbox.recover()
+    report = await handle.result()
+    assert (report.found, report.repaired) == (1, 1)
+
+
+def _is_retrying(found: WorkflowExecutionDescription) -> bool:
+    return any(one.attempt > 1 for one in found.raw_description.pending_activities)
+
+
+async def test_what_needs_a_person_shows_in_temporals_list(shop: Shop) -> None:
+    await shop.tamper("UPDATE products SET reserved = 3")
+    handle = await shop.start_reconcile()
+    assert (await handle.result()).unrepaired == 1
+    described = await handle.describe()
+    assert described.typed_search_attributes[CHECKOUT_STATUS] == "mismatch"
+    assert await handle.query(ReconcileWorkflow.progress) == await handle.result()
+    await shop.tamper("UPDATE products SET reserved = 0")
+
+
+def test_every_repairable_kind_has_one_remedy() -> None:
+    for kind in MismatchKind:
+        assert not (kind.is_undone and kind.is_given_back)
+    assert Mismatch(MismatchKind.NOT_COMPARED, "why").repaired is False

@@ -1,0 +1,122 @@
+"""Payments in the same account that are not ours, that are forged or half written, and ours that somebody edited."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio.client import Client
+
+from checkout.domain.messages import Cancel
+from checkout.domain.reconcile import MismatchKind
+from checkout.domain.states import CheckoutStatus
+from tests.conftest import Stock
+from tests.support.attempts import attempt, until
+from tests.support.invariants import violations
+from tests.support.reconciled_shop import Shop, open_shop
+from tests.support.sandbox_server import SandboxServer
+from workflows.checkout import CheckoutWorkflow
+
+
+@pytest.fixture
+async def shop(
+    temporal_client: Client, engine: AsyncEngine, stock: Stock, sandbox: SandboxServer
+) -> AsyncIterator[Shop]:
+    await stock({"MUG": (1290, "EUR", 7)})
+    async with open_shop(temporal_client, engine, sandbox) as shop:
+        yield shop
+    assert await violations(engine) == []
+
+
+async def pay_elsewhere(shop: Shop, **metadata: str) -> str:
+    """Another program takes EUR 50.00 in the same account, and writes this on it; the payment's id."""
+    written = {f"metadata[{name}]": value for name, value in metadata.items()}
+    form = {"amount": "5000", "currency": "eur", "payment_method": "pm_card_visa", "confirm": "true", **written}
+    answer = await shop.sandbox.http.post("/v1/payment_intents", data=form)
+    return str(answer.raise_for_status().json()["id"])
+
+
+async def refunded(shop: Shop, reference: str) -> int:
+    """What was given back of a payment."""
+    refunds = (await shop.sandbox.ledger())["refunds"]
+    return sum(one["amount"] for one in refunds if one["payment_intent"] == reference)
+
+
+async def cancelled(shop: Shop, method: str = "pm_card_authenticationRequired") -> str:
+    """A checkout that ended without an order."""
+    handle = await shop.start(method)
+    await shop.wait_for("SELECT status FROM checkouts ORDER BY created_at DESC", lambda it: it == "awaiting_payment")
+    await handle.execute_update(CheckoutWorkflow.cancel, Cancel())
+    assert (await handle.result()).status == CheckoutStatus.CANCELLED
+    return handle.id
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {"checkout_id": "co_7f3a"},
+        {"checkout_id": "co_99", "attempt": "1"},
+        {"checkout_id": "co_100", "attempt": "first"},
+        {"checkout_id": "chk_of_another_shop", "attempt": "1", "deployment": "another one"},
+        {"attempt": "1"},
+        {"deployment": "another one"},
+    ],
+    ids=str,
+)
+async def test_payments_of_other_programs_are_left_alone(shop: Shop, metadata: dict[str, str]) -> None:
+    stranger = await pay_elsewhere(shop, **metadata)
+    orphan = await cancelled(shop)
+    await shop.charge_beside_the_books(orphan)
+    mismatch = await shop.the_one_mismatch()
+    assert (mismatch.kind, mismatch.checkout_id, mismatch.repaired) == (
+        MismatchKind.CAPTURED_FOR_NO_ORDER,
+        orphan,
+        True,
+    )
+    assert await refunded(shop, stranger) == 0
+    assert await shop.held_minor(orphan) == 0
+
+
+@pytest.mark.parametrize("of", ["a confirmed one", "a cancelled one"])
+async def test_one_that_names_a_checkout_of_ours_is_reported_and_left_alone(shop: Shop, of: str) -> None:
+    if of == "a confirmed one":
+        handle = await shop.start()
+        assert (await handle.result()).status == CheckoutStatus.CONFIRMED
+        named = handle.id
+    else:
+        named = await cancelled(shop)
+    forged = await pay_elsewhere(shop, checkout_id=named, attempt="1")
+    mismatch = await shop.the_one_mismatch()
+    assert (mismatch.kind, mismatch.provider_reference) == (MismatchKind.PAYMENT_OF_ANOTHER_PROGRAM, forged)
+    assert (mismatch.repaired, await refunded(shop, forged)) == (False, 0)
+
+
+async def test_one_of_ours_that_somebody_edited_is_still_ours(shop: Shop) -> None:
+    orphan = await cancelled(shop)
+    edited = (await shop.gateway.charge(attempt(checkout_id=orphan))).provider_reference
+    await shop.tamper(f"UPDATE payments SET provider_reference = '{edited}'")
+    assert await shop.found() == [(MismatchKind.CAPTURED_FOR_NO_ORDER, True)]
+    assert await refunded(shop, edited) == 2580
+
+
+async def test_one_of_ours_that_cannot_be_read_hides_no_other(shop: Shop) -> None:
+    odd = await pay_elsewhere(shop, deployment=await shop.value("SELECT mark FROM deployment"))
+    orphan = await cancelled(shop)
+    await shop.charge_beside_the_books(orphan)
+    found = {(one.kind, one.repaired): one for one in (await shop.reconcile()).mismatches}
+    assert set(found) == {
+        (MismatchKind.PAYMENT_CANNOT_BE_READ, False),
+        (MismatchKind.CAPTURED_FOR_NO_ORDER, True),
+    }
+    assert found[MismatchKind.PAYMENT_CANNOT_BE_READ, False].provider_reference == odd
+    assert await refunded(shop, odd) == 0
+
+
+async def test_a_dispute_that_was_won_leads_to_a_refund(shop: Shop) -> None:
+    orphan = await cancelled(shop)
+    reference = await shop.charge_beside_the_books(orphan)
+    opened = await shop.sandbox.http.post("/sandbox/dashboard/dispute", json={"payment_intent": reference})
+    assert await shop.found() == []
+    won = {"dispute": opened.raise_for_status().json()["id"], "status": "won"}
+    (await shop.sandbox.http.post("/sandbox/dashboard/dispute/close", json=won)).raise_for_status()
+    assert await shop.found() == [(MismatchKind.CAPTURED_FOR_NO_ORDER, True)]
+    await until(lambda: refunded(shop, reference), lambda minor: minor == 2580)

@@ -101,7 +101,7 @@ def _activities(
         truth.look_up_payment,
         truth.settle_payment,
         truth.resolve_payment,
-        records.hear_the_rest,
+        records.await_whole_task,
         records.record_status,
         records.record_staff_action,
         records.record_payment_events,

@@ -6,8 +6,8 @@ from temporalio import activity
 
 from checkout.db import checkouts, payment_events
 from checkout.db.session import Database
-from checkout.domain.events import OF_TEST_MODE, OwnEvents
-from checkout.domain.messages import EventMatch, PaymentEvent, StaffAction, StatusChange
+from checkout.domain.events import OF_TEST_MODE, EventMatch, OwnEvents, PaymentEvent
+from checkout.domain.messages import StaffAction, StatusChange
 from checkout.domain.states import TRANSITIONS
 
 
@@ -22,8 +22,8 @@ class AuditActivities:
         self._own_events = own_events
 
     @activity.defn
-    async def hear_the_rest(self) -> None:
-        """Write nothing. A workflow that waits for this has been given everything that came with its present task."""
+    async def await_whole_task(self) -> None:
+        """Write nothing. When this returns, a workflow has been given everything that came with its present task."""
 
     @activity.defn
     async def record_status(self, change: StatusChange) -> None:

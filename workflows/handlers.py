@@ -1,35 +1,31 @@
-"""What the outside may ask of a checkout and tell it: queries, updates, and the signals of the provider.
+"""What the outside may ask of a checkout and tell it: queries, updates, and the provider's signals.
 
 An update is refused by its validator where that can be known at once, so that a refusal makes no history and does not
 count towards the updates that Temporal allows a run. What is accepted and then refused is in the history.
 """
 
-import asyncio
-
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
 from workflows.payment.collection import PaymentCollection
+from workflows.state.cancellation import Cancellation
 from workflows.state.progress import Progress
-from workflows.state.updates import Updates
+from workflows.state.updates import Updates, refusal
 
 with workflow.unsafe.imports_passed_through():
-    from checkout.domain.messages import Cancel, PaymentEvent, ResolvePayment, RetryPayment, SubmitPayment
+    from checkout.domain.commands import Cancel, ResolvePayment, RetryPayment, SubmitPayment, UpdateRefusal
+    from checkout.domain.events import PaymentEvent
     from checkout.domain.states import CheckoutStatus
     from checkout.domain.view import CheckoutView, TimelineEntry
 
 
 class CheckoutHandlers:
-    """The handlers of `CheckoutWorkflow`, which has the story. They may be called before it has begun."""
+    """The handlers of `CheckoutWorkflow`. They may be called before its `run` has begun."""
 
     _progress: Progress
+    _cancellation: Cancellation
     _payment: PaymentCollection
     _updates: Updates
-    _buying: asyncio.Task[None] | None
-    _confirming: bool
-
-    async def _cancel(self, command: Cancel) -> None:
-        raise NotImplementedError
 
     @workflow.query
     def status(self) -> CheckoutView:
@@ -43,9 +39,12 @@ class CheckoutHandlers:
 
     @workflow.update
     async def cancel(self, command: Cancel) -> CheckoutView:
-        """Undo the checkout; answered once that is certain. Raises ApplicationError of type NotCancellable."""
-        await workflow.wait_condition(lambda: self._buying is not None)
-        await self._cancel(command)
+        """Undo the checkout; returns once that is certain.
+
+        Raises:
+            ApplicationError: NotCancellable.
+        """
+        await self._cancellation.request(command)
         await workflow.wait_condition(lambda: not self._progress.status.can_be_cancelled)
         if self._progress.status == CheckoutStatus.CONFIRMED:
             raise _too_late()
@@ -54,8 +53,7 @@ class CheckoutHandlers:
     @cancel.validator
     def refuse_cancel(self, command: Cancel) -> None:
         """Raises ApplicationError of type NotCancellable for what is confirmed, or about to be."""
-        status = self._progress.status
-        if status == CheckoutStatus.CONFIRMED or (self._confirming and status == CheckoutStatus.PROCESSING):
+        if self._cancellation.is_too_late:
             raise _too_late()
 
     @workflow.update
@@ -71,29 +69,29 @@ class CheckoutHandlers:
 
     @workflow.update
     async def retry_payment(self, command: RetryPayment) -> CheckoutView:
-        """Support tries the stuck payment anew, once its outcome is settled. Raises as `SupportCommands.submit`."""
-        await self._updates.once(command, self._payment.desk.submit)
+        """Support has the stuck payment tried anew, once its outcome is settled. Raises as `SupportCommands.submit`."""
+        await self._updates.once(command, self._payment.support.submit)
         return self._progress.view
 
     @retry_payment.validator
     def refuse_retry(self, command: RetryPayment) -> None:
         """Raises as `SupportCommands.check` and `Updates.refuse` do."""
-        self._updates.refuse(command, self._payment.desk.check)
+        self._updates.refuse(command, self._payment.support.check)
 
     @workflow.update
     async def resolve_payment(self, command: ResolvePayment) -> CheckoutView:
         """Support says what became of the stuck payment. Raises as `SupportCommands.submit`."""
-        await self._updates.once(command, self._payment.desk.submit)
+        await self._updates.once(command, self._payment.support.submit)
         return self._progress.view
 
     @resolve_payment.validator
     def refuse_resolution(self, command: ResolvePayment) -> None:
         """Raises as `SupportCommands.check` and `Updates.refuse` do."""
-        self._updates.refuse(command, self._payment.desk.check)
+        self._updates.refuse(command, self._payment.support.check)
 
     @workflow.signal
     def provider_released(self) -> None:
-        """The provider takes payments from our account again (`checkout.domain.hold`): ask now."""
+        """The provider takes payments from the shop's account again (`checkout.domain.hold`): ask now."""
         self._payment.nudge()
 
     @workflow.signal
@@ -104,4 +102,4 @@ class CheckoutHandlers:
 
 
 def _too_late() -> ApplicationError:
-    return ApplicationError("the order is confirmed, or about to be", type="NotCancellable", non_retryable=True)
+    return refusal(UpdateRefusal.NOT_CANCELLABLE, "the order is confirmed, or about to be")

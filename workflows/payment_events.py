@@ -1,30 +1,34 @@
-"""The story of the provider's notifications: write them down once, and have each checkout look at its payment."""
+"""The provider's events: write each down once, and have its checkout look at its payment."""
 
 import asyncio
 
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
+from workflows.activity_runner import ActivityRunner
 from workflows.policies import database, provider_undo
-from workflows.saga import Saga
 
 with workflow.unsafe.imports_passed_through():
     from activities.audit import AuditActivities
     from activities.reconciliation.orphan_payments import OrphanPaymentActivities
-    from checkout.domain.messages import EventMatch, PaymentEvent, Timeouts
+    from checkout.domain.events import EventMatch, EventOutcome, PaymentEvent
+    from checkout.domain.messages import Timeouts
 
 #: What Temporal says when there is no workflow (any more) to take a signal.
-_NOBODY_THERE = "ExternalWorkflowExecutionNotFound"
+_NO_SUCH_WORKFLOW = "ExternalWorkflowExecutionNotFound"
 
 #: What came of an event -> the sentence for an operator who opens the workflow in the UI.
 _SENTENCES = {
-    "foreign": "It is of the provider's other mode, or of another account. It is kept, and nobody was told.",
-    "unmatched": "No checkout of this payment is known. The event stays in the inbox until there is one.",
-    "known": "The checkout had been paid with this and confirmed before the event came.",
-    "applied": "The checkout was told, and looks at its payment.",
-    "given_back": "The checkout had ended without an order, and the provider held its money: it was **given back**.",
-    "nothing_held": "The checkout had ended, and the provider holds no money that it should not.",
-    "not_ended": "The checkout is open, and its workflow is gone. Reconciliation undoes it.",
+    EventOutcome.FOREIGN: "It is of the provider's other mode or of another account. It is kept, and has no effect.",
+    EventOutcome.UNMATCHED: "No checkout of this payment is known. The event stays in the inbox until there is one.",
+    EventOutcome.KNOWN: "The checkout had been paid with this payment and confirmed before the event came.",
+    EventOutcome.APPLIED: "The checkout was told, and asks the provider about its payment.",
+    EventOutcome.GIVEN_BACK: (
+        "The checkout had ended without an order, and the provider held its money: the money was **given back**."
+    ),
+    EventOutcome.NOTHING_HELD: "The checkout had ended, and the provider holds no money of it that it should not.",
+    EventOutcome.NOT_ENDED: "The checkout is open, and its workflow is gone. The next comparison undoes it.",
+    EventOutcome.NOT_OURS: "Another program made the payment, though it names a checkout here. It is not changed.",
 }
 
 
@@ -35,44 +39,45 @@ class PaymentEventsWorkflow:
     @workflow.init
     def __init__(self, events: list[PaymentEvent]) -> None:
         self._events = events
-        self._outcomes: dict[str, str] = {}
-        self._saga = Saga(Timeouts())
+        self._outcomes: dict[str, EventOutcome] = {}
+        self._runner = ActivityRunner(Timeouts())
 
     @workflow.run
-    async def run(self, events: list[PaymentEvent]) -> dict[str, str]:
-        """Answers by event id what came of each: foreign, unmatched, known, applied, or after the end given_back,
-        nothing_held, not_ended.
+    async def run(self, events: list[PaymentEvent]) -> dict[str, EventOutcome]:
+        """What came of each event, by its id.
 
         An event is only a reason to look: whatever it says, and in whatever order events come, the provider is asked.
         """
         self._tell()
-        answers = await self._saga.ask(AuditActivities.record_payment_events, events, database, "write them down")
-        passed_on = (self._pass_on(event, answer) for event, answer in zip(events, answers, strict=True))
+        matches = await self._runner.run(AuditActivities.record_payment_events, events, database, "write them down")
+        passed_on = (self._pass_on(event, match) for event, match in zip(events, matches, strict=True))
         # One that fails does not keep the others from their ends.
         for failure in await asyncio.gather(*passed_on, return_exceptions=True):
             if failure:
                 raise failure
         return self._outcomes
 
-    async def _pass_on(self, event: PaymentEvent, answer: EventMatch) -> None:
-        self._outcomes[event.event_id] = await self._outcome(event, answer)
+    async def _pass_on(self, event: PaymentEvent, match: EventMatch) -> None:
+        self._outcomes[event.event_id] = await self._outcome(event, match)
         self._tell()
 
-    async def _outcome(self, event: PaymentEvent, answer: EventMatch) -> str:
-        if answer.is_foreign:
-            return "foreign"
-        if answer.checkout_id is None:
-            return "unmatched"
-        if answer.is_known:
-            return "known"
+    async def _outcome(self, event: PaymentEvent, match: EventMatch) -> EventOutcome:
+        if match.is_foreign:
+            return EventOutcome.FOREIGN
+        if match.checkout_id is None:
+            return EventOutcome.UNMATCHED
+        if match.is_known:
+            return EventOutcome.KNOWN
         try:
-            await workflow.get_external_workflow_handle(answer.checkout_id).signal("payment_event", event)
+            await workflow.get_external_workflow_handle(match.checkout_id).signal("payment_event", event)
         except ApplicationError as error:
-            if error.type != _NOBODY_THERE:
+            if error.type != _NO_SUCH_WORKFLOW:
                 raise
             summary = f"look for money left behind: {event.provider_reference}"
-            return await self._saga.ask(OrphanPaymentActivities.settle_after_end, event, provider_undo, summary)
-        return "applied"
+            return EventOutcome(
+                await self._runner.run(OrphanPaymentActivities.settle_after_end, event, provider_undo, summary)
+            )
+        return EventOutcome.APPLIED
 
     def _tell(self) -> None:
         """Say in the UI what has come of each."""

@@ -1,6 +1,6 @@
-"""The story of a hold: the provider takes no payment from our account, so one asks for all that wait, and tells them.
+"""A hold: the provider takes no payment from the shop's account, so one workflow asks for all checkouts that wait.
 
-There is one such workflow at a time. It ends when payments are taken again and everybody who waits has been told.
+There is one such workflow at a time. It ends when payments are taken again and every checkout that waits was told.
 """
 
 from datetime import timedelta
@@ -9,22 +9,25 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError
 
 from workflows import policies
-from workflows.policies import ever_slower
-from workflows.saga import Saga
+from workflows.activity_runner import ActivityRunner
+from workflows.policies import growing_pauses
 
 with workflow.unsafe.imports_passed_through():
     from activities.payments.provider_hold import ProviderHoldActivities
     from checkout.domain.hold import HOLD_WORKFLOW, HoldRequest, HoldView, Probe
     from checkout.domain.messages import Timeouts
+    from checkout.domain.states import Reason
     from checkout.temporal.client import CHECKOUT_STATUS
 
 #: Pauses between two probes, in seconds. With the longest, everybody goes on within a minute of its being put right.
 _FIRST_PAUSE, _GROWTH, _LONGEST_PAUSE = 2.0, 1.5, 20.0
 
 _WHAT_TO_DO = {
-    "account_cannot_charge": "The provider does not let this account charge. Put it right in the provider's dashboard.",
-    "provider_refuses_key": "The provider refuses CHECKOUT_STRIPE_API_KEY. Give the workers a key that it takes.",
-    "other_provider_account": (
+    Reason.ACCOUNT_CANNOT_CHARGE: (
+        "The provider does not let this account charge. Put it right in the provider's dashboard."
+    ),
+    Reason.PROVIDER_REFUSES_KEY: "The provider refuses CHECKOUT_STRIPE_API_KEY. Give the workers a key that it takes.",
+    Reason.OTHER_PROVIDER_ACCOUNT: (
         "CHECKOUT_STRIPE_API_KEY is one of another account or mode. Give the workers the key of the account that has "
         "this shop's payments."
     ),
@@ -38,19 +41,19 @@ class ProviderHoldWorkflow:
     @workflow.init
     def __init__(self, request: HoldRequest) -> None:
         self._view = HoldView()
-        self._saga = Saga(Timeouts())
+        self._runner = ActivityRunner(Timeouts())
 
     @workflow.run
     async def run(self, request: HoldRequest) -> HoldView:
         """Probe until payments are taken again, and tell everybody who waits."""
         workflow.upsert_search_attributes([CHECKOUT_STATUS.value_set("provider_hold")])
         self._publish(request)
-        pauses_seconds = ever_slower(_FIRST_PAUSE, _GROWTH, _LONGEST_PAUSE)
+        pauses_seconds = growing_pauses(_FIRST_PAUSE, _GROWTH, _LONGEST_PAUSE)
         while not await self._is_released(request, next(pauses_seconds)):
             self._publish(request)
             if workflow.info().is_continue_as_new_suggested():
                 workflow.continue_as_new(request)
-        told = await self._saga.ask(ProviderHoldActivities.tell_waiting, request, policies.provider_undo)
+        told = await self._runner.run(ProviderHoldActivities.tell_waiting, request, policies.provider_undo)
         self._view = HoldView(0, self._view.probes, told)
         workflow.set_current_details(f"Payments are taken again. {told} checkouts that waited were told.")
         return self._view
@@ -64,7 +67,7 @@ class ProviderHoldWorkflow:
         await workflow.sleep(timedelta(seconds=pause_seconds))
         probe = Probe(is_released=False, waiting=self._view.waiting)
         try:
-            probe = await self._saga.ask(ProviderHoldActivities.probe_provider, request, policies.one_look)
+            probe = await self._runner.run(ProviderHoldActivities.probe_provider, request, policies.one_look)
         except ActivityError:
             workflow.logger.info("the provider could not be asked, and will be again")
         self._view = HoldView(probe.waiting, self._view.probes + 1)
@@ -72,9 +75,9 @@ class ProviderHoldWorkflow:
 
     def _publish(self, request: HoldRequest) -> None:
         workflow.set_current_details(
-            f"**No payment can be taken** ({request.reason}). {_WHAT_TO_DO.get(request.reason, '')}\n\n"
+            f"**No payment can be taken** ({request.reason}). {_WHAT_TO_DO[request.reason]}\n\n"
             f"* {self._view.waiting} checkouts wait; nothing of them is undone, and they go on by themselves.\n"
             f"* The provider was asked {self._view.probes} times; it is asked every {_LONGEST_PAUSE:g} s at least.\n"
             f"* What it said: {request.detail}\n\n"
-            "Do not *Terminate* this: the checkouts would go on only some minutes later."
+            "Do not *Terminate* this workflow: the checkouts would go on only some minutes later."
         )

@@ -1,7 +1,7 @@
-"""The story of reconciliation: compare the books page by page, put right what can be, report the rest.
+"""Reconciliation: compare stock, orders, payments and the provider's ledger, repair what is safe, report the rest.
 
 Runs by a schedule and on demand. It changes nothing that a running checkout is working on, and undoes a checkout that
-nobody works on with the same undos, in the same order, as the checkout itself would have.
+nobody works on by the same saga, so with the same undos in the same order.
 """
 
 import asyncio
@@ -9,19 +9,17 @@ from dataclasses import replace
 from datetime import timedelta
 
 from temporalio import workflow
-from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError
 
+from workflows import policies
+from workflows.activity_runner import ActivityRunner
 from workflows.checkout import STEPS
-from workflows.policies import Policy
 from workflows.saga import Saga
 
 with workflow.unsafe.imports_passed_through():
-    from activities.heartbeat import HEARTBEAT_TIMEOUT_SECONDS
     from activities.reconciliation.ledger import LedgerActivities
     from activities.reconciliation.orphan_payments import OrphanPaymentActivities
     from activities.reconciliation.tables import ReconcileActivities
-    from checkout.domain.errors import InvariantBroken, ProviderRefusedCall
     from checkout.domain.messages import Timeouts, Undo
     from checkout.domain.reconcile import (
         RECONCILE_WORKFLOW,
@@ -47,14 +45,6 @@ _REPAIRS_AT_ONCE = 10
 _LISTED_IN_THE_UI = 20
 
 
-def bounded(_: Timeouts) -> Policy:
-    """A few tries; what does not succeed is reported, and the next run tries again. None may hold up the others."""
-    hopeless = [error.__name__ for error in (InvariantBroken, ProviderRefusedCall)]
-    slowest = timedelta(seconds=10)
-    retry = RetryPolicy(maximum_interval=slowest, maximum_attempts=6, non_retryable_error_types=hopeless)
-    return Policy(timedelta(minutes=5), retry, timedelta(seconds=HEARTBEAT_TIMEOUT_SECONDS))
-
-
 @workflow.defn(name=RECONCILE_WORKFLOW)
 class ReconcileWorkflow:
     """One comparison of stock, reservations, orders, payments and the provider's ledger."""
@@ -64,7 +54,7 @@ class ReconcileWorkflow:
         now = workflow.now()
         since = now - timedelta(hours=request.window_hours)
         self._report = request.report or ReconcileReport(since.isoformat(), now.isoformat())
-        self._saga = Saga(Timeouts())
+        self._runner = ActivityRunner(Timeouts())
 
     @workflow.run
     async def run(self, request: ReconcileRequest) -> ReconcileReport:
@@ -98,7 +88,7 @@ class ReconcileWorkflow:
     async def _page(self, stage: int, query: PageQuery) -> ComparedPage:
         what, activity = STAGES[stage]
         try:
-            return await self._saga.ask(activity, query, bounded)
+            return await self._runner.run(activity, query, policies.comparison)
         except ActivityError as error:
             return ComparedPage(0, (Mismatch(MismatchKind.NOT_COMPARED, f"{what}: {error.cause or error}"),))
 
@@ -115,18 +105,19 @@ class ReconcileWorkflow:
                 return replace(mismatch, repaired=True)
             if mismatch.kind.is_given_back:
                 summary = f"{mismatch.checkout_id}: {mismatch.kind}"
-                landed = await self._saga.ask(OrphanPaymentActivities.give_back, mismatch, bounded, summary)
+                landed = await self._runner.run(
+                    OrphanPaymentActivities.give_back, mismatch, policies.comparison, summary
+                )
                 return replace(mismatch, repaired=landed)
         except ActivityError as error:
             return replace(mismatch, detail=f"{mismatch.detail}; it could not be put right: {error.cause or error}")
         return mismatch
 
     async def _undo(self, checkout_id: str) -> None:
-        """What the workflow would have done, had somebody pressed Cancel instead of Terminate."""
+        """What the checkout's workflow would have done, had somebody pressed *Cancel* instead of *Terminate*."""
+        saga = Saga(self._runner, STEPS, [step.name for step in STEPS])
         undo = Undo(checkout_id, Reason.CANCELLED_BY_OPERATOR, "reconciliation")
-        for step in reversed(STEPS):
-            if step.undo:
-                await self._saga.ask(step.undo, undo, bounded, f"Undo {checkout_id}")
+        await saga.compensate(undo, policy=policies.comparison, summary=f"Undo {checkout_id}")
 
     def _publish(self, sentence: str) -> None:
         listed = self._report.mismatches[:_LISTED_IN_THE_UI]

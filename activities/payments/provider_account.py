@@ -79,7 +79,7 @@ class ProviderAccount:
     async def held(self) -> HoldRequest | None:
         """Why payments wait; None when they are taken."""
         row = await self._database.one(provider.HELD, {})
-        return HoldRequest(row.reason, row.detail) if row else None
+        return HoldRequest(Reason(row.reason), row.detail) if row else None
 
     async def release(self) -> None:
         """Payments are taken again."""

@@ -11,7 +11,7 @@ from activities.payments.refunds import Refunds, Taken, first_refund_key
 from checkout.db import reconcile
 from checkout.db.session import Database
 from checkout.domain.errors import InvariantBroken
-from checkout.domain.messages import PaymentEvent
+from checkout.domain.events import PaymentEvent
 from checkout.domain.reconcile import Mismatch, MismatchKind
 from checkout.domain.states import CheckoutStatus, RefundStatus
 from checkout.payments.gateway import Attempt, LedgerEntry, PaymentGateway

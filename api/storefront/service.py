@@ -27,7 +27,8 @@ from api.temporal.snapshots import CheckoutHandle, Snapshot, describe_checkout, 
 from api.temporal.ui_texts import static_details, static_summary
 from api.temporal.updates import Command, Refusal, send
 from api.temporal.waiting import Until, Waiting
-from checkout.domain.messages import Cancel, CheckoutRequest, SubmitPayment
+from checkout.domain.commands import Cancel, SubmitPayment
+from checkout.domain.messages import CheckoutRequest
 from checkout.domain.states import CheckoutStatus, PaymentStatus
 from checkout.domain.view import view_at_start
 from checkout.temporal.client import CHECKOUT_STATUS, CUSTOMER_ID, PAYMENT_STATUS, TASK_QUEUE

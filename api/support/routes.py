@@ -31,7 +31,7 @@ from api.support.schemas import (
 from api.support.service import SupportDetail, SupportService, state_of
 from api.temporal.snapshots import Snapshot
 from checkout.config.settings import ApiSettings
-from checkout.domain.messages import Cancel, ResolvePayment, RetryPayment
+from checkout.domain.commands import Cancel, ResolvePayment, RetryPayment
 from checkout.domain.states import CheckoutStatus, PaymentStatus, Reason
 from checkout.temporal.client import CHECKOUT_STATUS, CUSTOMER_ID, ORDER_NUMBER, PAYMENT_STATUS
 

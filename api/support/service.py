@@ -38,7 +38,7 @@ from api.temporal.snapshots import (
 )
 from api.temporal.updates import Command, Refusal, send
 from api.temporal.visibility import CheckoutList
-from checkout.domain.messages import Cancel, ResolvePayment, RetryPayment
+from checkout.domain.commands import Cancel, ResolvePayment, RetryPayment
 from checkout.domain.states import CheckoutStatus
 from checkout.domain.view import TimelineEntry
 from workflows.checkout import CheckoutWorkflow

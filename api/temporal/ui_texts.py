@@ -4,7 +4,8 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from checkout.domain.messages import CheckoutRequest, PaymentEvent
+from checkout.domain.events import PaymentEvent
+from checkout.domain.messages import CheckoutRequest
 
 #: Temporal keeps 400 bytes of a summary; one line of a list shows fewer.
 MAX_SUMMARY_CHARACTERS: Final = 160

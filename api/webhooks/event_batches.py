@@ -19,7 +19,7 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from api.temporal.calls import CALL_SECONDS, answered_within
 from api.temporal.ui_texts import events_summary
-from checkout.domain.messages import PaymentEvent
+from checkout.domain.events import PaymentEvent
 from checkout.temporal.client import TASK_QUEUE
 from workflows.payment_events import PaymentEventsWorkflow
 

@@ -13,7 +13,7 @@ from stripe import SignatureVerificationError, WebhookSignature
 
 from api.http.idempotency import is_checkout_id
 from api.http.problems import INVALID_EVENT, INVALID_SIGNATURE, MALFORMED_JSON, Problem
-from checkout.domain.messages import PaymentEvent
+from checkout.domain.events import PaymentEvent
 
 #: Stripe's own default: an event that was signed longer ago may be a replay of somebody else's.
 TOLERANCE_SECONDS: Final = 300

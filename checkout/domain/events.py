@@ -1,9 +1,50 @@
-"""Which of the provider's events are ours. One endpoint may be sent those of another mode or account as well."""
+"""The provider's events: what they say, which of them are this shop's, and what comes of them."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final
 
-from checkout.domain.messages import PaymentEvent
+
+class EventOutcome(StrEnum):
+    """What came of an event."""
+
+    FOREIGN = "foreign"
+    UNMATCHED = "unmatched"
+    KNOWN = "known"
+    APPLIED = "applied"
+    #: The next ones are of checkouts that have ended.
+    GIVEN_BACK = "given_back"
+    NOTHING_HELD = "nothing_held"
+    NOT_ENDED = "not_ended"
+    NOT_OURS = "not_ours"
+
+
+@dataclass(frozen=True)
+class PaymentEvent:
+    """A provider's notification, as far as it concerns us. A hint to look again; never a fact by itself.
+
+    ``created`` is Unix time in seconds. ``livemode`` and ``account`` tell whether it is ours; None: the event says not.
+    """
+
+    event_id: str
+    type: str
+    provider_reference: str
+    checkout_id: str | None
+    created: int
+    livemode: bool | None = None
+    account: str | None = None
+
+
+@dataclass(frozen=True)
+class EventMatch:
+    """The checkout that an event concerns, None while there is none; ``is_known``: it tells nothing new.
+
+    ``is_foreign``: it is of another mode or account, and concerns no checkout, whichever it names.
+    """
+
+    checkout_id: str | None = None
+    is_known: bool = False
+    is_foreign: bool = False
 
 
 @dataclass(frozen=True)

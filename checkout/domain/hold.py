@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Final
 
+from checkout.domain.states import Reason
+
 #: The workflow's type and its one id, as those use them who may not import it.
 HOLD_WORKFLOW: Final = "ProviderHoldWorkflow"
 HOLD_WORKFLOW_ID: Final = "provider-hold"
@@ -14,7 +16,7 @@ RELEASED_SIGNAL: Final = "provider_released"
 class HoldRequest:
     """The input of `ProviderHoldWorkflow`: why payments are held, for an operator to read."""
 
-    reason: str
+    reason: Reason
     detail: str
 
 

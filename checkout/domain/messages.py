@@ -1,4 +1,4 @@
-"""What is asked of the workflow and of each activity, and what each answers. All frozen, all plain JSON.
+"""The inputs of workflows and activities, and the results of activities. All frozen, all plain JSON.
 
 A step and its undo meet in the tables under the checkout's id, so an undo needs the id and the why, and nothing
 that only the do could have told it.
@@ -115,7 +115,7 @@ class ConfirmOrder:
 
 @dataclass(frozen=True)
 class Undo:
-    """Take a step back, for this reason and on behalf of this actor; answers the same however often it is asked."""
+    """Take a step back, for this reason and on behalf of this actor; the result is the same however often it is run."""
 
     checkout_id: str
     reason: Reason
@@ -157,7 +157,7 @@ class OrderResult:
 
 @dataclass(frozen=True)
 class PaymentOutcome:
-    """What became of one try. A decline is an answer like any other; an outage is none.
+    """What became of one try. A decline is an outcome; an outage is an error.
 
     ``refusal`` is set when money was taken that may not be kept. ``retryable`` tells a soft decline (the same method
     may work later) from a hard one. ``verified`` is False where only a person vouches for it. ``held`` says why nobody
@@ -173,9 +173,13 @@ class PaymentOutcome:
     held: Reason | None = None
 
 
+#: What an undo returns: where the payment ended, how the whole checkout ended, or nothing to tell.
+UndoResult = PaymentOutcome | RecordedEnding | None
+
+
 @dataclass(frozen=True)
 class PaymentInQuestion:
-    """One try whose outcome is to be looked up, or settled for good on behalf of ``actor``."""
+    """One try whose outcome is to be looked up, or settled on behalf of ``actor``."""
 
     checkout_id: str
     attempt: int
@@ -215,66 +219,3 @@ class StaffAction:
     after: CheckoutStatus
     actor: str
     reason: str
-
-
-@dataclass(frozen=True)
-class Cancel:
-    """The input of the update `cancel`: who asks, and why; staff say in a ``note`` why in their own words."""
-
-    reason: Reason = Reason.CANCELLED_BY_CUSTOMER
-    actor: str = "customer"
-    note: str | None = None
-
-
-@dataclass(frozen=True)
-class SubmitPayment:
-    """The input of the update `submit_payment`: the customer tries again."""
-
-    payment_method: str
-
-
-@dataclass(frozen=True)
-class RetryPayment:
-    """The input of the update `retry_payment`: ``actor`` has the stuck payment tried anew, with this or its method."""
-
-    actor: str
-    reason: str
-    payment_method: str | None = None
-
-
-@dataclass(frozen=True)
-class ResolvePayment:
-    """The input of the update `resolve_payment`: what ``actor`` knows of the stuck payment. ``captured`` or not."""
-
-    actor: str
-    reason: str
-    captured: bool
-    provider_reference: str | None = None
-
-
-@dataclass(frozen=True)
-class PaymentEvent:
-    """A provider's notification, as far as it concerns us. A hint to look again; never a fact by itself.
-
-    ``created`` is Unix time in seconds. ``livemode`` and ``account`` tell whether it is ours; None: the event says not.
-    """
-
-    event_id: str
-    type: str
-    provider_reference: str
-    checkout_id: str | None
-    created: int
-    livemode: bool | None = None
-    account: str | None = None
-
-
-@dataclass(frozen=True)
-class EventMatch:
-    """The checkout that an event concerns, None while there is none; ``is_known``: it tells nothing that we lacked.
-
-    ``is_foreign``: it is of another mode or account, and concerns no checkout, whichever it names.
-    """
-
-    checkout_id: str | None = None
-    is_known: bool = False
-    is_foreign: bool = False

@@ -11,7 +11,7 @@ from hashlib import sha256
 from typing import Any, Final
 
 from checkout.domain.states import CheckoutStatus
-from checkout.domain.view import CheckoutView, TimelineEntry
+from checkout.domain.view import CheckoutView, TimelineEntry, TimelineKind
 
 #: A timeline of so many entries is kept whole; of a longer one the first and the last, half of them each.
 MAX_TIMELINE: Final = 600
@@ -85,7 +85,9 @@ def bounded_timeline(entries: list[TimelineEntry]) -> tuple[TimelineEntry, ...]:
 def _without_middle(entries: tuple[TimelineEntry, ...], at_most: int) -> tuple[TimelineEntry, ...]:
     half = max(1, (at_most - 1) // 2)
     first, last = entries[:half], entries[len(entries) - half :]
-    left_out = TimelineEntry(last[0].at, "step", "entries are left out here; earlier runs in the Temporal UI have them")
+    left_out = TimelineEntry(
+        last[0].at, TimelineKind.STEP, "entries are left out here; earlier runs in the Temporal UI have them"
+    )
     return (*first, left_out, *last)
 
 

@@ -1,6 +1,7 @@
-"""The checkout as its customer may see it: the answer of the query `status` and the workflow's result."""
+"""The checkout as its customer may see it: what the query `status` returns, and the workflow's result."""
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from checkout.domain.states import CheckoutStatus, PaymentStatus, Reason
@@ -66,12 +67,21 @@ def view_at_start(request: "CheckoutRequest") -> CheckoutView:
     )
 
 
+class TimelineKind(StrEnum):
+    """What kind of thing happened."""
+
+    STEP = "step"
+    ATTEMPT = "attempt"
+    EVENT = "event"
+    STAFF = "staff"
+
+
 @dataclass(frozen=True)
 class TimelineEntry:
-    """One thing that happened: a ``kind`` of step, attempt, event or staff; who did it, and why. ``at`` is ISO 8601."""
+    """One thing that happened, who did it, and why. ``at`` is ISO 8601."""
 
     at: str
-    kind: str
+    kind: TimelineKind
     what: str
     actor: str = "workflow"
     reason: str | None = None

@@ -6,8 +6,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from checkout.domain.states import Reason
-from workflows.checkout import CREATE_ORDER, RESERVE_STOCK
-from workflows.payment.collection import CHARGE_PAYMENT
+from workflows.checkout import CHARGE_PAYMENT, CREATE_ORDER, RESERVE_STOCK
 from workflows.saga import Step
 
 AnyStep = Step[Any, Any]

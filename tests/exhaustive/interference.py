@@ -10,7 +10,7 @@ from temporalio.api.workflowservice.v1 import PollWorkflowExecutionUpdateRequest
 from temporalio.client import WorkflowHandle, WorkflowUpdateStage
 from temporalio.service import RPCError, RPCStatusCode
 
-from checkout.domain.messages import Cancel
+from checkout.domain.commands import Cancel
 from tests.exhaustive.run import Run
 from workflows.checkout import CheckoutWorkflow
 

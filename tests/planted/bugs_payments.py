@@ -107,8 +107,8 @@ BUGS = (
         (
             Edit(
                 _STORY,
-                "if answer.status == PaymentStatus.CAPTURED:",
-                "if answer.status in (PaymentStatus.CAPTURED, PaymentStatus.DECLINED):",
+                "if outcome.status == PaymentStatus.CAPTURED:",
+                "if outcome.status in (PaymentStatus.CAPTURED, PaymentStatus.DECLINED):",
             ),
         ),
         cases=("refund_payment-declined-runs_twice",),

@@ -3,13 +3,14 @@
 from tests.planted.bug import Bug, Edit
 
 _SAGA = "workflows/saga.py"
+_CANCELLATION = "workflows/state/cancellation.py"
 _CHECKOUT = "workflows/checkout.py"
-_REMEMBERED = "self._begun = [*self._begun_before(place), step, *self._local_from(place + 1)]"
+_REMEMBERED = "self._begun = [*self._begun_before(position), step, *self._local_from(position + 1)]"
 
 BUGS = (
     Bug(
         "undo-remembered-too-late",
-        "An undo is remembered when its step has answered, so a step that fails after its effect is never undone.",
+        "An undo is remembered when its step has returned, so a step that fails after its effect is never undone.",
         (
             Edit(_SAGA, f"        {_REMEMBERED}\n", ""),
             Edit(
@@ -27,9 +28,9 @@ BUGS = (
         cases=("create_order-its_task_is_lost_and_the_customer_cancels",),
     ),
     Bug(
-        "cancel-heard-first",
-        "A cancel is decided on before the charge's answer that came with it, upon which a lost task has confirmed.",
-        (Edit(_CHECKOUT, "        await self._saga.hear_the_rest()\n", ""),),
+        "cancel-decided-first",
+        "A cancel is decided on before the charge's result that came with it, upon which a lost task has confirmed.",
+        (Edit(_CANCELLATION, "        await self._runner.await_whole_task()\n", ""),),
         cases=("confirm_order-its_task_is_lost_and_the_customer_cancels",),
     ),
     Bug(
@@ -38,7 +39,7 @@ BUGS = (
         (
             Edit(
                 _CHECKOUT,
-                "except asyncio.CancelledError:  # Somebody pressed Cancel in the UI.",
+                "except asyncio.CancelledError:  # *Cancel* in the Temporal UI",
                 "except Exception:",
             ),
         ),
@@ -50,8 +51,8 @@ BUGS = (
         (
             Edit(
                 _SAGA,
-                "for step in reversed([step for step in self._begun if step.undo]):",
-                "for step in [step for step in self._begun if step.undo]:",
+                "for step in reversed(self._begun):",
+                "for step in self._begun:",
             ),
         ),
         cases=("cancel_order-price_changed-runs_twice",),
@@ -62,7 +63,7 @@ BUGS = (
         (
             Edit(
                 "workflows/policies.py",
-                "return Policy(_DATABASE_TIMEOUT, _retry(first=0.2, slowest=10, hopeless=[]))",
+                "return Policy(_DATABASE_TIMEOUT, _retry(first=0.2, slowest=10, non_retryable=[]))",
                 "return Policy(_DATABASE_TIMEOUT, RetryPolicy(maximum_attempts=1))",
             ),
         ),
@@ -74,7 +75,7 @@ BUGS = (
         (
             Edit(
                 "workflows/policies.py",
-                "_retry(first=0.2, slowest=5, hopeless=_HOPELESS), local_first=True)\n",
+                "_retry(first=0.2, slowest=5, non_retryable=_NON_RETRYABLE), local_first=True)\n",
                 "RetryPolicy(maximum_attempts=1), local_first=True)\n",
             ),
         ),
@@ -82,8 +83,8 @@ BUGS = (
     ),
     Bug(
         "refusal-forgets-the-order",
-        "A step that had to say no leaves behind what an earlier try of it did.",
-        (Edit(_SAGA, "place + 1 if step.undo_when_refused else place", "place"),),
+        "A step that refuses leaves behind what an earlier try of it did.",
+        (Edit(_SAGA, "position + 1 if step.undo_when_refused else position", "position"),),
         cases=("refund_payment-wrong_amount-runs_twice",),
     ),
     Bug(

@@ -9,7 +9,9 @@ from contextlib import suppress
 
 from temporalio.client import WorkflowFailureError, WorkflowUpdateFailedError
 
-from checkout.domain.messages import Cancel, Line, PaymentEvent, ResolvePayment, RetryPayment, SubmitPayment, Timeouts
+from checkout.domain.commands import Cancel, ResolvePayment, RetryPayment, SubmitPayment
+from checkout.domain.events import PaymentEvent
+from checkout.domain.messages import Line, Timeouts
 from checkout.domain.states import CheckoutStatus, Reason
 from tests.replay.studio import MANY_EVENTS, Handle, Studio
 from workflows.checkout import CheckoutWorkflow

@@ -1,7 +1,7 @@
 """What is recorded while a server is away, and of the workflows beside the checkouts; one after the other."""
 
+from checkout.domain.commands import Cancel, ResolvePayment
 from checkout.domain.hold import HOLD_WORKFLOW_ID
-from checkout.domain.messages import Cancel, ResolvePayment
 from checkout.domain.reconcile import ReconcileReport, ReconcileRequest
 from checkout.domain.states import CheckoutStatus
 from checkout.temporal.client import TASK_QUEUE
@@ -90,6 +90,9 @@ async def events_after_the_end(place: Studio) -> None:
     await undone.cancel()
     await undone.result()
     assert await place.tell("event_nothing_held", await place.reference_of(undone), undone.id) == "nothing_held"
+    another_programs = await place.charge_beside_the_books(undone.id, mark="another program")
+    assert await place.tell("event_not_ours", another_programs, undone.id) == "not_ours"
+    await place.refund_beside_the_books(another_programs)
     stray = await place.charge_beside_the_books(undone.id)
     together = [("pi_nobodys", None), (await place.reference_of(sold), sold.id), (stray, undone.id)]
     assert await place.tell_together("events_together", *together) == ["unmatched", "known", "given_back"]

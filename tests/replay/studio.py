@@ -23,7 +23,7 @@ from temporalio.client import Client, WorkflowExecutionDescription, WorkflowHand
 from checkout.config.settings import DatabaseSettings, TemporalSettings, WorkerSettings
 from checkout.db.migrate import migrate
 from checkout.db.session import Database, create_engine
-from checkout.domain.messages import PaymentEvent
+from checkout.domain.events import PaymentEvent
 from checkout.domain.states import CheckoutStatus
 from checkout.domain.view import CheckoutView
 from checkout.payments.stripe.gateway import StripeGateway
@@ -113,13 +113,20 @@ class Studio:
         """The customer approves the payment, or fails to: ``approve`` or ``fail``."""
         await self.sandbox.http.post(f"/sandbox/authenticate/{await self.reference_of(handle)}/{does}")
 
-    async def charge_beside_the_books(self, checkout_id: str) -> str:
-        """Take money for the checkout that its tables know nothing of; answers the intent's id."""
-        mark = await self.value("SELECT mark FROM deployment")
-        stray = attempt(
-            "pm_card_visa", checkout_id=checkout_id, idempotency_key=f"{checkout_id}-stray", deployment=mark
-        )
+    async def charge_beside_the_books(self, checkout_id: str, mark: str | None = None) -> str:
+        """Take money for the checkout that its tables know nothing of; returns the intent's id.
+
+        ``mark`` is whose it is; this deployment's by default.
+        """
+        key = f"{checkout_id}-{mark or 'stray'}".replace(" ", "-")
+        mark = mark or await self.value("SELECT mark FROM deployment")
+        stray = attempt("pm_card_visa", checkout_id=checkout_id, idempotency_key=key, deployment=mark)
         return (await self.gateway.charge(stray)).provider_reference
+
+    async def refund_beside_the_books(self, reference: str) -> None:
+        """Give money back at the provider's dashboard."""
+        response = await self.sandbox.http.post("/sandbox/dashboard/refund", json={"payment_intent": reference})
+        response.raise_for_status()
 
     async def tamper(self, statement: str) -> None:
         """Change rows behind the back of every rule of the tables."""

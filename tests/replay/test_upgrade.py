@@ -12,7 +12,7 @@ import pytest
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowQueryFailedError
 
-from checkout.domain.messages import RetryPayment
+from checkout.domain.commands import RetryPayment
 from checkout.domain.states import CheckoutStatus
 from lab.stack.processes.process import Child
 from tests.replay.releases import DEPLOYMENT, OTHER, TODAY, build_of, make_current, release, temporal

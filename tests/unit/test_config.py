@@ -4,8 +4,7 @@ import pytest
 
 from checkout.config.settings import ApiSettings, PaymentSettings, TemporalSettings, WorkerSettings, load, load_all
 from checkout.domain.errors import ConfigurationError
-from checkout.domain.events import OwnEvents
-from checkout.domain.messages import PaymentEvent
+from checkout.domain.events import OwnEvents, PaymentEvent
 
 Set = pytest.MonkeyPatch
 SANDBOX = "http://127.0.0.1:12111"

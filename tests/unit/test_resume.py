@@ -3,14 +3,15 @@
 import json
 from dataclasses import asdict
 
-from checkout.domain.messages import Cancel, ResolvePayment, RetryPayment, SubmitPayment
+from checkout.domain.commands import Cancel, ResolvePayment, RetryPayment, SubmitPayment
 from checkout.domain.resume import MAX_TIMELINE, MAX_TIMELINE_BYTES, bounded_timeline, digest_of
-from checkout.domain.view import TimelineEntry
+from checkout.domain.view import TimelineEntry, TimelineKind
 
 
 def entries(count: int, reason: str | None = None) -> list[TimelineEntry]:
     return [
-        TimelineEntry("2026-01-01T00:00:00.000+00:00", "staff", f"{n}", "support:desk", reason) for n in range(count)
+        TimelineEntry("2026-01-01T00:00:00.000+00:00", TimelineKind.STAFF, f"{n}", "support:desk", reason)
+        for n in range(count)
     ]
 
 

@@ -9,8 +9,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client, WorkflowFailureError, WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 
+from checkout.domain.commands import Cancel
 from checkout.domain.errors import OutcomeUnknown, ProviderRefusedCall
-from checkout.domain.messages import Cancel, Line
+from checkout.domain.messages import Line
 from checkout.domain.states import CheckoutStatus, PaymentStatus, Reason, RefundStatus
 from checkout.domain.view import LineView
 from checkout.payments.gateway import Charge

@@ -11,16 +11,10 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowExecutionStatus
 from temporalio.converter import DataConverter
 
+from checkout.domain.commands import Cancel, ResolvePayment, RetryPayment, SubmitPayment
 from checkout.domain.errors import OutcomeUnknown
-from checkout.domain.messages import (
-    Cancel,
-    CheckoutRequest,
-    PaymentEvent,
-    ResolvePayment,
-    RetryPayment,
-    SubmitPayment,
-    Timeouts,
-)
+from checkout.domain.events import PaymentEvent
+from checkout.domain.messages import CheckoutRequest, Timeouts
 from checkout.domain.reconcile import ReconcileReport, ReconcileRequest
 from checkout.domain.resume import Resume
 from checkout.domain.states import CheckoutStatus, PaymentStatus, Reason

@@ -10,8 +10,9 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client, WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 
+from checkout.domain.commands import Cancel, ResolvePayment
 from checkout.domain.errors import OutcomeUnknown
-from checkout.domain.messages import Cancel, Line, ResolvePayment, Timeouts
+from checkout.domain.messages import Line, Timeouts
 from checkout.domain.states import CheckoutStatus, Reason
 from tests.support.invariants import violations
 from tests.support.shop import Handle, Shop, Stock, open_shop, until

@@ -36,7 +36,7 @@ async def shop(
     time_skipping: WorkflowEnvironment, engine: AsyncEngine, stock: Stock, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Shop]:
     """A worker whose workflows see what is changed here."""
-    hourly = policies.ever_slower
+    hourly = policies.growing_pauses
 
     def daily(first: float, growth: float, slowest: float) -> Iterator[float]:
         return hourly(first, growth, 24 * slowest)
@@ -44,7 +44,7 @@ async def shop(
     def is_suggested(info: workflow.Info) -> bool:
         return info.get_current_history_length() > EVENTS
 
-    monkeypatch.setattr(waits, "ever_slower", daily)
+    monkeypatch.setattr(waits, "growing_pauses", daily)
     monkeypatch.setattr(workflow.Info, "is_continue_as_new_suggested", is_suggested)
     await stock({"MUG": (1290, "EUR", 7)})
     client, gateway, runner = time_skipping.client, ScriptedGateway(), UnsandboxedWorkflowRunner()

@@ -7,14 +7,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
 from activities.payments.charge import PaymentActivities
+from checkout.domain.commands import Cancel, RetryPayment, SubmitPayment
 from checkout.domain.errors import DatabaseUnavailable, OutcomeUnknown, PaymentMethodRefused, ProviderRefusesKey
-from checkout.domain.messages import (
-    Cancel,
-    PaymentEvent,
-    RetryPayment,
-    SubmitPayment,
-    Timeouts,
-)
+from checkout.domain.events import PaymentEvent
+from checkout.domain.messages import Timeouts
 from checkout.domain.states import CheckoutStatus, PaymentStatus, Reason
 from checkout.domain.view import CheckoutView
 from checkout.payments.gateway import Charge

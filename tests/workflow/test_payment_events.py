@@ -12,7 +12,8 @@ from temporalio.client import Client, WorkflowHandle
 from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
-from checkout.domain.messages import Cancel, PaymentEvent
+from checkout.domain.commands import Cancel
+from checkout.domain.events import EventOutcome, PaymentEvent
 from checkout.domain.states import CheckoutStatus
 from checkout.temporal.client import TASK_QUEUE
 from tests.conftest import Stock
@@ -57,7 +58,9 @@ def news(
     return PaymentEvent(event_id, type, reference, checkout_id, int(time.time()), **origin)
 
 
-async def tell_together(shop: Shop, *events: PaymentEvent) -> WorkflowHandle[PaymentEventsWorkflow, dict[str, str]]:
+async def tell_together(
+    shop: Shop, *events: PaymentEvent
+) -> WorkflowHandle[PaymentEventsWorkflow, dict[str, EventOutcome]]:
     """Have several passed on in one workflow; that of one has the event's id, as the webhook gives it."""
     name = events[0].event_id if len(events) == 1 else f"events_{uuid.uuid4().hex}"
     return await shop.client.start_workflow(
@@ -114,7 +117,7 @@ async def test_a_foreign_event_reaches_no_checkout_whichever_it_names(shop: Shop
     told = await tell_together(shop, foreign, news("pi_unknown", event_id="evt_2", livemode=False))
     assert await told.result() == {"evt_1": "foreign", "evt_2": "unmatched"}
     metadata = await told.query("__temporal_workflow_metadata")
-    assert "of another account. It is kept, and nobody was told." in metadata.current_details
+    assert "of another account. It is kept, and has no effect." in metadata.current_details
     assert await shop.held_minor(handle.id) == 2580
     assert await tell(shop, stray, handle.id) == "given_back"
 

@@ -7,9 +7,10 @@ import pytest
 from temporalio.client import WorkflowExecutionStatus, WorkflowHandle
 from temporalio.service import RPCError, RPCStatusCode
 
+from checkout.domain.commands import Cancel
 from checkout.domain.errors import AccountCannotCharge, ProviderRefusesKey
 from checkout.domain.hold import HOLD_WORKFLOW_ID, HoldView
-from checkout.domain.messages import Cancel, Timeouts
+from checkout.domain.messages import Timeouts
 from checkout.domain.states import CheckoutStatus, PaymentStatus, Reason
 from tests.support.charges import CAPTURED, DECLINED
 from tests.support.shop import Handle, Shop, until

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client, WorkflowUpdateFailedError
 
-from checkout.domain.messages import Cancel, ResolvePayment, RetryPayment, SubmitPayment
+from checkout.domain.commands import Cancel, ResolvePayment, RetryPayment, SubmitPayment
 from checkout.domain.states import CheckoutStatus, Reason
 from checkout.temporal.client import connect
 from tests.conftest import temporal_with

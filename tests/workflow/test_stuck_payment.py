@@ -4,14 +4,9 @@ import asyncio
 
 import pytest
 
+from checkout.domain.commands import Cancel, ResolvePayment, RetryPayment, SubmitPayment
 from checkout.domain.errors import OutcomeUnknown, ProviderUnavailable
-from checkout.domain.messages import (
-    Cancel,
-    ResolvePayment,
-    RetryPayment,
-    SubmitPayment,
-    Timeouts,
-)
+from checkout.domain.messages import Timeouts
 from checkout.domain.states import CheckoutStatus, PaymentStatus, Reason
 from checkout.domain.view import CheckoutView
 from checkout.payments.gateway import Charge

@@ -9,7 +9,7 @@ from typing import Any
 
 from temporalio import workflow
 
-from workflows.policies import ever_slower
+from workflows.policies import growing_pauses
 
 with workflow.unsafe.imports_passed_through():
     from checkout.domain.messages import ChargePayment
@@ -57,7 +57,7 @@ class Waits:
         self._nudged = True
 
     def begin(self, charge: ChargePayment) -> None:
-        """The provider has answered to this try; what was waited for before is over."""
+        """The provider has responded to this try; what was waited for before is over."""
         self._position = PaymentPosition(charge.attempt, charge.payment_method)
 
     def open_window(self, seconds: float) -> float:
@@ -71,7 +71,7 @@ class Waits:
         if resumed:
             yield max(0.0, resumed.looks_at - workflow.time())
             first = min(max(first, resumed.pause_seconds * growth), slowest)
-        for pause_seconds in ever_slower(first, growth, slowest):
+        for pause_seconds in growing_pauses(first, growth, slowest):
             self._stands(pause_seconds=pause_seconds)
             yield pause_seconds
 

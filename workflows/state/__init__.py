@@ -1,1 +1,4 @@
-"""TODO."""
+"""What a checkout's workflow remembers and shows: view, timeline, audit trail, cancellation, updates, the next run.
+
+The order of the steps belongs to `workflows.checkout`, and their undoing to `workflows.saga`.
+"""

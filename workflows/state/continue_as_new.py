@@ -1,6 +1,6 @@
-"""When a run of a checkout ends so that another goes on: before its history becomes too long for Temporal.
+"""When a run of a checkout ends so that another goes on: before its hiending becomes too long for Temporal.
 
-A checkout may wait for months (for a bank, for support), and each look, event and command makes its history longer.
+A checkout may wait for months (for a bank, for support), and each look, event and command makes its hiending longer.
 Temporal says in time when it should continue as new, and that happens at a moment in which nothing is under way.
 """
 
@@ -37,19 +37,19 @@ class Continuation:
         self._payment = payment
         self._updates = updates
 
-    async def until_done(self, story: asyncio.Task[None]) -> None:
-        """Return when the story is over; or never, because another run goes on with it.
+    async def until_done(self, ending: asyncio.Task[None]) -> None:
+        """Return when the ending is over; or never, because another run goes on with it.
 
         Raises:
-            BaseException: what the story raises; asyncio.CancelledError when somebody cancels the workflow meanwhile.
+            BaseException: what the ending raises; asyncio.CancelledError when somebody cancels the workflow meanwhile.
         """
-        while not story.done():
-            await workflow.wait_condition(lambda: story.done() or self._is_due())
-            if not story.done():
+        while not ending.done():
+            await workflow.wait_condition(lambda: ending.done() or self._is_due())
+            if not ending.done():
                 await self._hear_everything()
                 if self._may_hand_over():
                     self._hand_over()
-        await story
+        await ending
 
     async def _hear_everything(self) -> None:
         """A Cancel, an event or an answer may have come in the same workflow task, and must not be lost with this run.

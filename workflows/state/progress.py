@@ -1,55 +1,26 @@
-"""What the outside sees of a checkout under way: the view, the search attributes and the text in the Temporal UI."""
+"""What the outside sees of a checkout: the view, the timeline, the search attributes, the text in the Temporal UI."""
 
 from dataclasses import replace
 from typing import Any
 
 from temporalio import workflow
 
-from workflows.saga import Saga
+from workflows.saga import StepResult
+from workflows.state.ui_texts import current_details
 
 with workflow.unsafe.imports_passed_through():
-    from activities.audit import AuditActivities
+    from checkout.domain.events import PaymentEvent
     from checkout.domain.messages import (
         ChargePayment,
         CheckoutRequest,
         OrderResult,
-        PaymentEvent,
         PaymentOutcome,
         RecordedEnding,
-        StatusChange,
+        UndoResult,
     )
-    from checkout.domain.money import Money
     from checkout.domain.states import CheckoutStatus, PaymentStatus, Reason
-    from checkout.domain.view import CheckoutView, LineView, PaymentView, TimelineEntry, view_at_start
+    from checkout.domain.view import LineView, PaymentView, TimelineEntry, TimelineKind, view_at_start
     from checkout.temporal.client import CHECKOUT_STATUS, CUSTOMER_ID, ORDER_NUMBER, PAYMENT_STATUS
-
-#: For an operator who opens the workflow in the UI: what is going on, and what may be done.
-_SENTENCES = {
-    CheckoutStatus.PROCESSING: "Under way. Retries are automatic. *Cancel* undoes everything; *Terminate* nothing.",
-    CheckoutStatus.AWAITING_PAYMENT: (
-        "The customer's turn: to pay in another way, or to do what the bank asks. The stock stays held until the "
-        "payment window closes. *Cancel* undoes everything; *Terminate* nothing."
-    ),
-    CheckoutStatus.PAYMENT_STUCK: (
-        "**The payment is stuck**: the provider has given no certain answer for too long. It is asked on, ever slower; "
-        "the last activity shows its error. Support may retry, resolve or cancel it (`checkout support show "
-        "CHECKOUT`). *Cancel* makes sure that nothing is or stays charged and gives the stock back. Never *Terminate*."
-    ),
-    CheckoutStatus.COMPENSATING: "Being undone. It goes on by itself until everything is given back.",
-    CheckoutStatus.COMPENSATION_STUCK: (
-        "**An undo keeps failing**: the pending activity shows its last error. It is tried on until it lands; repair "
-        "what it names. Never *Terminate*: stock or money would stay taken."
-    ),
-    CheckoutStatus.CONFIRMED: "Paid and sold.",
-    CheckoutStatus.REJECTED: "Refused before anything happened. Nothing is held, nothing is charged.",
-    CheckoutStatus.CANCELLED: "Undone. Nothing is held, nothing is charged.",
-}
-#: The same, of a payment that is stuck for a reason which is none of the customer's.
-_HELD = (
-    "**The payment waits**: the provider takes none from our account or key at present (the reason below). Nothing is "
-    "undone, and it goes on by itself within a minute of that being put right: see the workflow `provider-hold`. "
-    "Support may cancel it. *Cancel* undoes everything; *Terminate* nothing."
-)
 
 
 class Progress:
@@ -70,7 +41,7 @@ class Progress:
         """Where the checkout stands."""
         return self.view.status
 
-    def note(self, kind: str, what: str, actor: str = "workflow", reason: str | None = None) -> None:
+    def note(self, kind: TimelineKind, what: str, actor: str = "workflow", reason: str | None = None) -> None:
         """Something happened that the timeline tells."""
         self.timeline.append(TimelineEntry(_now(), kind, what, actor, reason))
 
@@ -79,16 +50,16 @@ class Progress:
         if event.event_id in self.seen_events:
             return False
         self.seen_events[event.event_id] = None
-        self.note("event", event.type, actor="provider", reason=event.event_id)
+        self.note(TimelineKind.EVENT, event.type, actor="provider", reason=event.event_id)
         return True
 
     def reserved(self) -> None:
         """The stock is held."""
-        self.note("step", "stock reserved")
+        self.note(TimelineKind.STEP, "stock reserved")
 
     def ordered(self, order: OrderResult) -> None:
         """The order is written: number, total, names and prices are known."""
-        self.note("step", f"order {order.order_number} created")
+        self.note(TimelineKind.STEP, f"order {order.order_number} created")
         self._show(
             order_number=order.order_number,
             total_minor=order.total_minor,
@@ -96,61 +67,55 @@ class Progress:
         )
 
     def paying(self, charge: ChargePayment) -> None:
-        """A try to pay is on its way."""
-        self.note("attempt", f"try {charge.attempt} with {charge.payment_method} started")
+        """A try to pay begins."""
+        self.note(TimelineKind.ATTEMPT, f"try {charge.attempt} with {charge.payment_method} started")
         self._goes_on(PaymentView(PaymentStatus.PROCESSING, charge.attempt))
 
-    def paid(self, answer: PaymentOutcome, attempt: int) -> None:
-        """A try to pay has come to this."""
-        self.note("attempt", f"try {attempt}: {answer.status}", reason=answer.decline_code)
-        declined = answer.status == PaymentStatus.DECLINED
-        url = answer.next_action_url
+    def paid(self, outcome: PaymentOutcome, attempt: int) -> None:
+        """What became of a try to pay."""
+        self.note(TimelineKind.ATTEMPT, f"try {attempt}: {outcome.status}", reason=outcome.decline_code)
+        declined = outcome.status == PaymentStatus.DECLINED
+        url = outcome.next_action_url
         payment = PaymentView(
-            answer.status,
+            outcome.status,
             attempt,
-            decline_code=answer.decline_code,
-            retryable=answer.retryable if declined else None,
+            decline_code=outcome.decline_code,
+            retryable=outcome.retryable if declined else None,
             next_action={"type": "redirect_to_url", "url": url} if url else None,
         )
         self._goes_on(payment)
 
-    def last_answer(self) -> PaymentOutcome:
-        """What the last try to pay has come to, as the view shows it."""
+    def last_outcome(self) -> PaymentOutcome:
+        """What became of the last try to pay, as the view shows it."""
         payment = self.view.payment
         url = payment.next_action["url"] if payment.next_action else None
         held = self.view.reason if self.view.reason and self.view.reason.is_hold else None
         return PaymentOutcome(payment.status, None, payment.decline_code, bool(payment.retryable), url, held=held)
 
-    def refused(self, answer: Any) -> None:
-        """A step said no; that of a payment tells where the money is now."""
-        if isinstance(answer, PaymentOutcome):
-            self.paid(answer, self.view.payment.attempts)
+    def refused(self, result: StepResult) -> None:
+        """A step refused; that of a payment tells where the money is now."""
+        if isinstance(result, PaymentOutcome):
+            self.paid(result, self.view.payment.attempts)
 
-    def undone(self, answer: Any) -> None:
-        """An undo has landed; that of a payment tells where the money is now, and the last one how it all ended."""
-        if isinstance(answer, RecordedEnding):
-            self.becomes(answer.status, answer.reason)
-        if isinstance(answer, PaymentOutcome):
-            if answer.status != PaymentStatus.NONE:  # It is when the try was undone before anything of it was written.
-                self.note("step", f"payment {answer.status}")
-            self._show(payment=replace(self.view.payment, status=answer.status, next_action=None))
+    def undone(self, result: UndoResult) -> None:
+        """An undo has succeeded: that of the payment tells where the money is, and the last one how it all ended."""
+        if isinstance(result, RecordedEnding):
+            self.becomes(result.status, result.reason)
+        if isinstance(result, PaymentOutcome):
+            if result.status != PaymentStatus.NONE:  # It is when the try was undone before anything of it was written.
+                self.note(TimelineKind.STEP, f"payment {result.status}")
+            self._show(payment=replace(self.view.payment, status=result.status, next_action=None))
 
     def ends(self, reason: Reason) -> None:
         """Everything is undone: it ended for this reason, unless the last undo has told of another."""
         if not self.status.is_final:
             self.becomes(reason.ending, reason)
 
-    async def enters(self, status: CheckoutStatus, saga: Saga, reason: Reason | None = None) -> None:
-        """The checkout comes to a state in which it waits; its row and the audit log learn of it too."""
-        kept = self.view.reason if status == CheckoutStatus.COMPENSATION_STUCK else reason
-        self.becomes(status, kept)
-        await saga.ask(AuditActivities.record_status, StatusChange(self.view.id, status, reason))
-
     def becomes(self, status: CheckoutStatus, reason: Reason | None = None) -> None:
-        """The checkout enters another state, for this reason if it is not a happy one."""
+        """The checkout comes to another status; ``reason`` says why, where it is not a good one."""
         if status != self.status:
             self.status_before = self.status
-            self.note("step", f"{status}", reason=reason)
+            self.note(TimelineKind.STEP, f"{status}", reason=reason)
         payment = self.view.payment
         if status == CheckoutStatus.COMPENSATING and payment.status == PaymentStatus.CAPTURED:
             payment = replace(payment, status=PaymentStatus.REFUNDING)
@@ -177,7 +142,7 @@ class Progress:
         self.view = replace(self.view, updated_at=_now(), **changes)
 
     def _tell(self) -> None:
-        workflow.set_current_details(details(self.view))
+        workflow.set_current_details(current_details(self.view))
 
     def _publish(self) -> None:
         view = self.view
@@ -190,18 +155,6 @@ class Progress:
             attributes.append(ORDER_NUMBER.value_set(view.order_number))
         workflow.upsert_search_attributes(attributes)
         self._tell()
-
-
-def details(view: CheckoutView) -> str:
-    """The current details of the Temporal UI, in Markdown."""
-    facts = [f"Status: **{view.status}**" + (f" ({view.reason})" if view.reason else "")]
-    if view.order_number and view.total_minor is not None:
-        facts.append(f"Order: **{view.order_number}**, {Money(view.total_minor, view.currency)}")
-    payment = view.payment
-    declined = f", {payment.decline_code}" if payment.decline_code else ""
-    facts.append(f"Payment: **{payment.status}**{declined}, tries: {payment.attempts}")
-    sentence = _HELD if view.status == CheckoutStatus.PAYMENT_STUCK and view.reason else _SENTENCES[view.status]
-    return f"{sentence}\n\n" + "\n".join(f"* {fact}" for fact in facts)
 
 
 def _now() -> str:

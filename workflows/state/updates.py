@@ -1,7 +1,7 @@
-"""Updates under their ids: each is carried out once, also when its answer was given by an earlier run.
+"""Updates under their ids: each is carried out once, also when an earlier run has carried it out.
 
-Temporal itself answers an id that it knows, but only within one run. What was answered before is handed from run to run
-(`checkout.domain.resume`), and asked here.
+Temporal itself returns the known outcome for an id that it knows, but only within one run. Outcomes of earlier runs are
+handed from run to run (`checkout.domain.resume`).
 """
 
 from collections.abc import Awaitable, Callable
@@ -11,13 +11,19 @@ from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
+    from checkout.domain.commands import UpdateRefusal
     from checkout.domain.resume import AnsweredUpdate, Resume, digest_of
 
 C = TypeVar("C")
 
 
+def refusal(kind: UpdateRefusal, message: str) -> ApplicationError:
+    """The error by which a workflow refuses an update."""
+    return ApplicationError(message, type=kind, non_retryable=True)
+
+
 class Updates:
-    """The updates that have been answered, by their ids."""
+    """The updates that have been carried out or refused, by their ids."""
 
     def __init__(self, resume: Resume | None) -> None:
         #: The oldest first.
@@ -28,13 +34,13 @@ class Updates:
 
         Raises:
             ApplicationError: UpdateIdReused, when the id stands for another command; what it was refused with before;
-                or what ``check`` raises, unless the id was answered before.
+                or what ``check`` raises, unless the id is known.
         """
         known = self.answered.get(_update_id())
         if known is None:
             return check(command)
         if known.digest != digest_of(command):
-            raise ApplicationError("this id stands for another command", type="UpdateIdReused", non_retryable=True)
+            raise refusal(UpdateRefusal.UPDATE_ID_REUSED, "this id stands for another command")
         if known.error_type:
             raise ApplicationError(known.error, type=known.error_type, non_retryable=True)
         return None

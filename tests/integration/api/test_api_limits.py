@@ -10,8 +10,9 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
+from checkout.domain.commands import RetryPayment
 from checkout.domain.errors import OutcomeUnknown, ProviderUnavailable
-from checkout.domain.messages import PaymentEvent, RetryPayment
+from checkout.domain.events import PaymentEvent
 from checkout.payments.gateway import Attempt, Charge
 from checkout.provisioning.search_attributes import register_search_attributes
 from lab.stack.servers.temporal import DevTemporal

@@ -8,7 +8,7 @@ from temporalio.client import Client
 from api.http.problems import TEMPORAL_UNAVAILABLE, Problem
 from api.webhooks import event_batches
 from api.webhooks.event_batches import EventBatches
-from checkout.domain.messages import PaymentEvent
+from checkout.domain.events import PaymentEvent
 
 
 def event(name: str) -> PaymentEvent:

@@ -11,7 +11,7 @@ from temporalio.client import Client
 
 from checkout.config.settings import WorkerSettings
 from checkout.db.session import Database
-from checkout.domain.messages import Cancel
+from checkout.domain.commands import Cancel
 from checkout.domain.states import CheckoutStatus, Reason
 from checkout.payments.stripe.gateway import StripeGateway
 from tests.conftest import Stock

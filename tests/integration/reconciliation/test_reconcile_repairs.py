@@ -7,7 +7,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client, WorkflowExecutionDescription
 
-from checkout.domain.messages import Cancel
+from checkout.domain.commands import Cancel
 from checkout.domain.reconcile import Mismatch, MismatchKind
 from checkout.domain.states import CheckoutStatus
 from checkout.temporal.client import CHECKOUT_STATUS

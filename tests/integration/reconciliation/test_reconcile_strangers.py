@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
-from checkout.domain.messages import Cancel
+from checkout.domain.commands import Cancel
 from checkout.domain.reconcile import MismatchKind
 from checkout.domain.states import CheckoutStatus
 from tests.conftest import Stock

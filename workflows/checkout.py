@@ -83,7 +83,7 @@ class CheckoutWorkflow(CheckoutHandlers):
             await self._undo(cancelled.command.reason, cancelled.command.actor)
         except ActivityError as bug:
             await self._undo(Reason.INTERNAL_ERROR, actor="workflow")
-            raise ApplicationError("a step failed for good, and everything was undone", type="Bug") from bug
+            raise ApplicationError("a step failed and no retry can help; everything was undone", type="Bug") from bug
 
     async def _buy(self, request: CheckoutRequest) -> None:
         if not request.resume:

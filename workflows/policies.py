@@ -41,7 +41,7 @@ class Policy:
 
 
 def database(_: Timeouts) -> Policy:
-    """A few statements, retried for as long as PostgreSQL is away: nobody is charged meanwhile, and it comes back."""
+    """A few statements, retried for as long as PostgreSQL is away, since no money moves meanwhile."""
     return Policy(_DATABASE_TIMEOUT, _retry(first=0.2, slowest=5, non_retryable=_NON_RETRYABLE), local_first=True)
 
 

@@ -1,7 +1,7 @@
 """Reconciliation: compare stock, orders, payments and the provider's ledger, repair what is safe, report the rest.
 
 Runs by a schedule and on demand. It changes nothing that a running checkout is working on, and undoes a checkout that
-nobody works on by the same saga, so with the same undos in the same order.
+no workflow works on by the same saga, so with the same undos in the same order.
 """
 
 import asyncio

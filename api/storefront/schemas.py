@@ -7,10 +7,10 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from api.http.problems import INVALID_REQUEST, Kind, Problem
-from checkout.domain.cards import looks_like_a_card_number
 from checkout.domain.messages import CheckoutRequest, Line, Timeouts, merge_lines
 from checkout.domain.money import CURRENCIES, MAX_AMOUNT_MINOR
 from checkout.domain.states import CheckoutStatus, PaymentStatus, Reason
+from checkout.domain.text import looks_like_a_card_number
 
 MAX_REPORTED_ERRORS: Final = 50
 #: How many units of one article a checkout may ask for.

@@ -9,8 +9,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import PydanticCustomError
 
 from api.storefront.schemas import Body, CheckoutResponse, PaymentMethod, ProviderReference, ResponseModel, no_card
-from checkout.domain.cards import looks_like_a_card_number
 from checkout.domain.states import CheckoutStatus, PaymentStatus
+from checkout.domain.text import looks_like_a_card_number
 
 MAX_LIMIT: Final = 100
 #: Control characters, and the two that break lines without being one.

@@ -15,7 +15,7 @@ from api.temporal.calls import CALL_SECONDS, answered_within, is_unknown_workflo
 from api.temporal.snapshots import CheckoutHandle, Snapshot, final_view
 from api.temporal.update_limits import limit_problem, send_once
 from checkout.domain.messages import CheckoutRequest
-from checkout.domain.resume import AnsweredUpdate, digest_of
+from checkout.domain.resume import CompletedUpdate, digest_of
 
 #: Temporal's own word for: the workflow took the update, and closed without answering it.
 _CLOSED_MEANWHILE: Final = "AcceptedUpdateCompletedWorkflow"
@@ -109,14 +109,14 @@ def _another_body() -> Problem:
     return Problem(IDEMPOTENCY_KEY_REUSED, "This key stands for a request with another body. Take a new key.")
 
 
-async def _answer_again(command: Command, known: AnsweredUpdate, handle: CheckoutHandle) -> Snapshot:
+async def _answer_again(command: Command, known: CompletedUpdate, handle: CheckoutHandle) -> Snapshot:
     """What an earlier run of a workflow that has ended had answered."""
     if problem := _problem(command, known.error_type or "", known.error):
         raise problem
     return Snapshot(await final_view(handle))
 
 
-async def _answered_before(command: Command, client: Client, handle: CheckoutHandle) -> AnsweredUpdate | None:
+async def _answered_before(command: Command, client: Client, handle: CheckoutHandle) -> CompletedUpdate | None:
     """What an earlier run of the workflow has answered to this press.
 
     Temporal returns the known outcome for an id it knows, whatever is asked; so what was asked is read.
@@ -124,14 +124,14 @@ async def _answered_before(command: Command, client: Client, handle: CheckoutHan
     Raises:
         Problem: 422 when something else was asked under this id, in this run or in an earlier one.
     """
-    known: AnsweredUpdate | None = None
+    known: CompletedUpdate | None = None
     if not command.press.is_keyed:
         return known
     async for event in handle.fetch_history_events(rpc_timeout=timedelta(seconds=CALL_SECONDS)):
         if event.HasField("workflow_execution_started_event_attributes"):
             payloads = event.workflow_execution_started_event_attributes.input.payloads
             [request] = await client.data_converter.decode(payloads, [CheckoutRequest])
-            known = request.resume.answered.get(command.press.update_id) if request.resume else None
+            known = request.resume.completed_updates.get(command.press.update_id) if request.resume else None
             if known and known.digest != digest_of(command.argument):
                 raise _another_body()
         accepted = event.workflow_execution_update_accepted_event_attributes.accepted_request

@@ -9,10 +9,9 @@ from pathlib import Path
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from checkout.domain.cards import looks_like_a_card_number
 from checkout.domain.errors import InvalidCatalogue
 from checkout.domain.money import CURRENCIES, MAX_AMOUNT_MINOR
-from checkout.domain.text import is_name
+from checkout.domain.text import is_name, looks_like_a_card_number
 
 COLUMNS = ("sku", "name", "price_minor", "currency", "on_hand")
 MAX_ON_HAND = 10**12

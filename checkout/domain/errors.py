@@ -8,7 +8,7 @@
     ├── InvariantBroken          the tables say what they never should: a bug, for a person
     ├── Contradicted             what a person says of a payment is not what the provider says
     ├── DatabaseUnavailable      PostgreSQL is away, full, locked or read-only: ask again
-    └── ProviderError            the payment provider did not give a usable answer
+    └── ProviderError            the payment provider gave no usable response
         ├── ProviderUnavailable  nothing can have happened: ask again
         │   ├── ProviderHeld     every charge is refused until a person has put something right: all checkouts wait
         │   │   ├── ProviderRefusesKey    our key is wrong, revoked, or may not do this
@@ -61,15 +61,15 @@ class Contradicted(CheckoutError):
 
 
 class DatabaseUnavailable(CheckoutError):
-    """PostgreSQL did not do it, or its answer was lost. Every statement of ours may be sent again."""
+    """PostgreSQL did not do it, or its response was lost. Every statement may be sent again."""
 
 
 class ProviderError(CheckoutError):
-    """The payment provider gave no usable answer.
+    """The payment provider gave no usable response.
 
-    ``is_saved``: the provider keeps this answer under the idempotency key and repeats it for a day, so that asking
+    ``is_saved``: the provider keeps this response under the idempotency key and repeats it for a day, so that asking
     again needs a new key (https://docs.stripe.com/api/idempotent_requests). ``provider_reference`` is the intent that
-    the answer names, if it names one.
+    the response names, if it names one.
     """
 
     def __init__(self, message: str, *, is_saved: bool = False, provider_reference: str | None = None) -> None:

@@ -1,6 +1,6 @@
-"""What reconciliation compares, finds and answers. All frozen, all plain JSON.
+"""What reconciliation compares, finds and reports. All frozen, all plain JSON.
 
-A comparison goes through its rows in pages, so that no payload grows with the shop: each page answers what does not
+A comparison goes through its rows in pages, so that no payload grows with the shop: each page lists what does not
 agree in it, and where the next one begins.
 """
 

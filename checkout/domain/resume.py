@@ -42,8 +42,8 @@ class PaymentPosition:
 
 
 @dataclass(frozen=True)
-class AnsweredUpdate:
-    """What was asked under an update's id, as a digest, and the error it was answered with, if it was refused."""
+class CompletedUpdate:
+    """What was commanded under an update's id, as a digest, and the error by which it was refused, if it was."""
 
     digest: str
     error_type: str | None = None
@@ -63,7 +63,7 @@ class Resume:
     payment: PaymentPosition
     timeline: tuple[TimelineEntry, ...] = ()
     seen_events: tuple[str, ...] = ()
-    answered: Mapping[str, AnsweredUpdate] = field(default_factory=dict)
+    completed_updates: Mapping[str, CompletedUpdate] = field(default_factory=dict)
 
 
 def digest_of(command: Any) -> str:

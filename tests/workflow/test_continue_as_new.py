@@ -211,7 +211,7 @@ async def test_a_press_that_was_carried_out_is_not_carried_out_by_the_next_run(s
     again = await handle.execute_update(CheckoutWorkflow.submit_payment, pay, id=update_id)
     assert (again.status, again.payment.attempts) == (CheckoutStatus.AWAITING_PAYMENT, 2)
     other = handle.execute_update(CheckoutWorkflow.submit_payment, SubmitPayment("pm_third"), id="payment-1")
-    # This run has answered the id by now, and Temporal answers for it, whatever is asked; the API reads what was.
+    # This run has completed the update by now, and Temporal returns its outcome, whatever is asked.
     assert (await other).payment.attempts == 2
     await next_run(handle)
     other = handle.execute_update(CheckoutWorkflow.submit_payment, SubmitPayment("pm_third"), id="payment-1")
@@ -243,7 +243,7 @@ async def test_late_refusals_are_bounded_by_the_next_run(shop: Shop) -> None:
         assert await refusal(press) in ("OutcomeStillUnknown", "BetweenRuns")
     await next_run(handle)
     assert (await handle.describe()).history_length < 2 * EVENTS
-    assert len((await resume_of(handle)).answered) >= 2
+    assert len((await resume_of(handle)).completed_updates) >= 2
     await handle.cancel()
     shop.gateway.void_answer = VOIDED
     await handle.result()

@@ -1,7 +1,7 @@
 """Collecting the money of one checkout: charge, wait for whoever has the turn, charge again, until it is paid or not.
 
 The turn is the bank's (the payment is pending), the customer's (it was declined, or wants authentication: the payment
-window runs), or support's (nobody knows what became of it, or no payment can be taken at present). Looking at the
+window runs), or support's (what became of it is unknown, or no payment can be taken at present). Looking at the
 provider decides; an event from it only makes the next look come sooner.
 """
 

@@ -38,7 +38,7 @@ class Waits:
 
     @property
     def position(self) -> PaymentPosition:
-        """Where the payment stands: there is a position from the first answer on, and no wait before."""
+        """Where the payment stands: there is a position from the first outcome on, and no wait before."""
         assert self._position  # noqa: S101 - see above
         return replace(self._position, looks_at=0) if self._nudged else self._position
 
@@ -48,7 +48,7 @@ class Waits:
         return self._resumed
 
     def take_over(self) -> PaymentPosition | None:
-        """The same for the turn that begins now; None for every turn of a run but the first."""
+        """Where the run before this one stood, for the turn that begins now; None for every later turn."""
         resumed, self._resumed = self._resumed, None
         return resumed
 

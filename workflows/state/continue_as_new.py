@@ -38,7 +38,7 @@ class Continuation:
         self._updates = updates
 
     async def until_done(self, ending: asyncio.Task[None]) -> None:
-        """Return when the ending is over; or never, because another run goes on with it.
+        """Return when the checkout has ended; or never, because another run goes on with it.
 
         Raises:
             BaseException: what the ending raises; asyncio.CancelledError when somebody cancels the workflow meanwhile.
@@ -52,7 +52,7 @@ class Continuation:
         await ending
 
     async def _hear_everything(self) -> None:
-        """A Cancel, an event or an answer may have come in the same workflow task, and must not be lost with this run.
+        """A Cancel, an event or a result may have come in the same workflow task, and must not be lost with this run.
 
         When a timer fires, all that came with it is handed out before anything goes on; a condition is looked at when
         every handler of it has been called, so one that always holds waits for that alone. (A local activity would not
@@ -73,7 +73,7 @@ class Continuation:
         workflow.continue_as_new(replace(self._request, resume=self._resume()), memo=memo)
 
     def _resume(self) -> Resume:
-        answered = list(self._updates.answered.items())
+        completed = list(self._updates.completed.items())
         return Resume(
             view=self._progress.view,
             status_before=self._progress.status_before,
@@ -81,5 +81,5 @@ class Continuation:
             payment=self._payment.position,
             timeline=bounded_timeline(self._progress.timeline),
             seen_events=tuple(self._progress.seen_events)[-MAX_EVENTS:],
-            answered=dict(answered[-MAX_UPDATES:]),
+            completed_updates=dict(completed[-MAX_UPDATES:]),
         )

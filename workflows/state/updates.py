@@ -12,7 +12,7 @@ from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from checkout.domain.commands import UpdateRefusal
-    from checkout.domain.resume import AnsweredUpdate, Resume, digest_of
+    from checkout.domain.resume import CompletedUpdate, Resume, digest_of
 
 C = TypeVar("C")
 
@@ -27,7 +27,7 @@ class Updates:
 
     def __init__(self, resume: Resume | None) -> None:
         #: The oldest first.
-        self.answered = dict(resume.answered) if resume else {}
+        self.completed = dict(resume.completed_updates) if resume else {}
 
     def refuse(self, command: C, check: Callable[[C], None]) -> None:
         """For a validator: refuse what can be refused at once, so that it is neither written down nor counted.
@@ -36,7 +36,7 @@ class Updates:
             ApplicationError: UpdateIdReused, when the id stands for another command; what it was refused with before;
                 or what ``check`` raises, unless the id is known.
         """
-        known = self.answered.get(_update_id())
+        known = self.completed.get(_update_id())
         if known is None:
             return check(command)
         if known.digest != digest_of(command):
@@ -51,19 +51,19 @@ class Updates:
         Raises:
             ApplicationError: what ``carry_out`` raises.
         """
-        if _update_id() in self.answered:
+        if _update_id() in self.completed:
             return
         try:
             carrying_out = carry_out(command)
             if carrying_out is not None:
                 await carrying_out
         except ApplicationError as error:
-            self._note(AnsweredUpdate(digest_of(command), error.type, error.message))
+            self._note(CompletedUpdate(digest_of(command), error.type, error.message))
             raise
-        self._note(AnsweredUpdate(digest_of(command)))
+        self._note(CompletedUpdate(digest_of(command)))
 
-    def _note(self, answered: AnsweredUpdate) -> None:
-        self.answered[_update_id()] = answered
+    def _note(self, completed: CompletedUpdate) -> None:
+        self.completed[_update_id()] = completed
 
 
 def _update_id() -> str:

@@ -8,8 +8,8 @@ from api.http.idempotency import derive_checkout_id, fingerprint, is_checkout_id
 from api.storefront.schemas import CheckoutBody, validate
 from api.temporal.calls import answered_within, as_problem
 from api.temporal.ui_texts import MAX_SUMMARY_CHARACTERS, static_details, static_summary
-from checkout.domain.cards import looks_like_a_card_number
 from checkout.domain.messages import CheckoutRequest, Timeouts
+from checkout.domain.text import looks_like_a_card_number
 
 SECRET = b"a secret of this deployment"
 

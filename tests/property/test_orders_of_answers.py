@@ -1,4 +1,6 @@
-"""No order of answers, refusals, time-outs and late captures ends with money taken and no order (docs/money.md).
+"""No order of answers, refusals, time-outs and late captures ends with money taken and no order.
+
+The argument is in docs/explanation/money.md.
 
 The comparison of the books has no part in it: none runs on this stack.
 """

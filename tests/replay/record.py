@@ -2,7 +2,7 @@
 
 Every kind of ending and of waiting is played on real servers, and what Temporal wrote down of it is kept in
 tests/histories. A history that fits no longer means that open checkouts of the last release fit no longer either, so
-do not record anew to make a test pass. Read "Upgrading" in docs/operations.md; and if they have to fit, move the
+do not record anew to make a test pass. Read docs/guides/upgrade.md; and if they have to fit, move the
 histories of that release to tests/histories/RELEASE/ first, where they are replayed and never overwritten.
 """
 

@@ -1,6 +1,6 @@
 """An upgrade with open checkouts: two releases that do not fit each other run side by side, and none of them notices.
 
-The commands are those of "Upgrading" in docs/operations.md.
+The commands are those of docs/guides/upgrade.md.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""What each kind of row may become, as docs/states.md says it; written down here anew, and imported from nowhere.
+"""What each kind of row may become, as docs/explanation/states.md says it; written down anew, imported from nowhere.
 
 A checker that took its list from the product would allow whatever the product allows by mistake.
 """

@@ -95,9 +95,9 @@ def test_every_process_accepts_what_the_example_gives_it(name: str, monkeypatch:
 
 
 def test_what_is_to_be_set_for_stripe_is_all_that_the_worker_needs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Those that operations.md names under "For Stripe instead of the sandbox"."""
+    """Those that docs/guides/run-it.md names under "For Stripe instead of the sandbox"."""
     documented = (
-        (ROOT / "docs/operations.md").read_text().split("For Stripe instead of the sandbox: ")[1].split("\n\n")[0]
+        (ROOT / "docs/guides/run-it.md").read_text().split("For Stripe instead of the sandbox: ")[1].split("\n\n")[0]
     )
     stripe = {"CHECKOUT_STRIPE_API_BASE": "https://api.stripe.com"}
     returning = {"CHECKOUT_PAYMENT_RETURN_URL": "https://shop.example/paid"}

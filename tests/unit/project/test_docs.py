@@ -1,5 +1,6 @@
 """The documents tell the truth: what they name exists, and what exists is named."""
 
+import ast
 import re
 from itertools import chain
 from pathlib import Path
@@ -10,6 +11,8 @@ from temporalio.client import Client
 from api.app import create_app
 from api.http.problems import KINDS
 from api.openapi.declared_headers import HEADERS
+from checkout.domain import errors
+from checkout.domain.messages import Timeouts
 from checkout.domain.reconcile import MismatchKind
 from checkout.domain.states import CheckoutStatus, PaymentStatus, Reason
 from checkout.provisioning.schedule import SCHEDULE_ID
@@ -19,6 +22,7 @@ from lab.sandbox.faults import Faults
 from lab.sandbox.objects.methods import METHODS
 from tests.support.api_process import api_settings
 from tests.support.project_facts import (
+    HOUSES,
     ROOT,
     all_settings,
     blocks,
@@ -30,14 +34,23 @@ from tests.support.project_facts import (
     with_blocks,
     workflow_types,
 )
+from workflows import policies
+from workflows.checkout import STEPS
 
 DOCUMENTS = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
 DECISIONS = sorted((ROOT / "docs/adr").glob("0*.md"))
-README = (ROOT / "README.md").read_text()
-API = (ROOT / "docs/api.md").read_text()
-ARCHITECTURE = (ROOT / "docs/architecture.md").read_text()
-OPERATIONS = (ROOT / "docs/operations.md").read_text()
-RUNBOOK = (ROOT / "docs/runbook.md").read_text()
+API = (ROOT / "docs/reference/api.md").read_text()
+SAGA = (ROOT / "docs/explanation/saga.md").read_text()
+TEMPORAL = (ROOT / "docs/reference/temporal.md").read_text()
+RUNBOOK = (ROOT / "docs/guides/runbook.md").read_text()
+#: Where the program and its project name a page of the documents.
+PROGRAM = [
+    *(
+        ROOT / name
+        for name in ("worker.py", "pyproject.toml", "Makefile", "Dockerfile", "docker-compose.yml", ".ci/run")
+    ),
+    *chain.from_iterable((ROOT / house).rglob("*.py") for house in (*HOUSES, "tests")),
+]
 
 each_document = pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 each_decision = pytest.mark.parametrize("path", DECISIONS, ids=lambda path: path.stem)
@@ -52,7 +65,7 @@ def code_of(text: str) -> list[str]:
 
 
 def command_of(line: str) -> str | None:
-    """The command of ours that a line calls, such as ``support show``; None if it calls no one command."""
+    """The command of `checkout` that a line calls, such as ``support show``; None if it calls no one command."""
     return next((known for known in commands() if re.match(rf"{known}\b", line)), None)
 
 
@@ -63,8 +76,12 @@ def is_group(line: str) -> bool:
 
 def anchors(path: Path) -> set[str]:
     """The anchors that a document's headings have on GitHub."""
-    headings = re.findall(r"^#+ (.+)$", path.read_text(), re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    prose = re.sub(r"```.*?```", "", path.read_text(), flags=re.DOTALL)
+    return {anchor_of(heading) for heading in re.findall(r"^#+ (.+)$", prose, re.MULTILINE)}
+
+
+def anchor_of(heading: str) -> str:
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 
 @each_document
@@ -109,12 +126,6 @@ def test_every_option_that_a_document_names_exists(path: Path) -> None:
     assert unknown == []
 
 
-def test_every_command_is_documented() -> None:
-    named = code_of(OPERATIONS) + code_of(README) + code_of(RUNBOOK)
-
-    assert {c for c in commands() - {"dev"} if not any(line.startswith(f"checkout {c}") for line in named)} == set()
-
-
 async def test_every_route_is_documented_and_no_other() -> None:
     app = create_app(api_settings(), await Client.connect("127.0.0.1:1", lazy=True))
     routes = {f"{method.upper()} {path}" for path, item in app.openapi()["paths"].items() for method in item}
@@ -130,17 +141,22 @@ def test_every_header_and_every_state_is_explained() -> None:
     assert (set(HEADERS) - {"WWW-Authenticate"} | states) - named == set()
 
 
-def test_every_metric_is_explained() -> None:
-    assert {name for name in metrics() if f"`{name}`" not in API} == set()
+@each_document
+def test_no_document_names_a_metric_that_there_is_not(path: Path) -> None:
+    known = metrics() | {f"{name}_{part}" for name in metrics() for part in ("bucket", "count", "sum")}
+    api = r"`(checkout_(?:api|open|provider|reconcile|overview)_\w+)"
+    named = {name for name in re.findall(api, path.read_text()) if not name.endswith("_")}
+
+    assert named - known == set()
 
 
 def test_everything_that_temporal_sees_is_named() -> None:
     names = handlers() | workflow_types() | {key.name for key in SEARCH_ATTRIBUTES} | {SCHEDULE_ID}
 
-    assert {name for name in names if f"`{name}`" not in ARCHITECTURE} == set()
+    assert {name for name in names if f"`{name}`" not in TEMPORAL} == set()
 
 
-def test_the_runbook_has_every_state_that_waits_for_a_person_and_every_fault_of_ours() -> None:
+def test_the_runbook_has_every_state_that_waits_for_a_person_and_every_error_of_the_server() -> None:
     waiting = {str(status) for status in CheckoutStatus if status.name.endswith("_STUCK")}
     faults = {kind.code for kind in KINDS.values() if kind.status >= 500}
     refusals = {"not_stuck", "action_under_way", "outcome_still_unknown", "contradicted_by_provider"}
@@ -159,7 +175,7 @@ def test_every_heading_of_the_runbook_is_led_to_from_its_symptoms() -> None:
     named = set(re.findall(r"\]\(#([^)]+)\)", symptoms))
     headings = re.findall(r"^### (.+)$", RUNBOOK, re.MULTILINE)
 
-    assert {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings} - named == set()
+    assert {anchor_of(heading) for heading in headings} - named == set()
 
 
 def test_every_reason_is_explained_with_the_ending_it_leads_to() -> None:
@@ -175,6 +191,51 @@ def test_every_reason_of_a_stuck_payment_is_explained_and_has_its_remedy() -> No
     assert rows == remedies == {str(reason) for reason in Reason if reason.is_hold}
 
 
+def test_the_sagas_page_has_every_step_with_its_undo() -> None:
+    rows = re.findall(r"^\| `(\w+)` \|[^|]*\| (?:`(\w+)`|none) \|", SAGA, re.MULTILINE)
+
+    assert rows == [(step.do.__name__, step.undo.__name__ if step.undo else "") for step in STEPS]
+
+
+def test_the_sagas_page_and_the_tree_of_errors_name_the_errors_that_no_retry_can_help() -> None:
+    known = set(policies.database(Timeouts()).retry.non_retryable_error_types or ())
+    row = next(line for line in SAGA.splitlines() if line.startswith("| fails, and no retry can help |"))
+    tree = (errors.__doc__ or "").split("The names of ")[1].split(" stand in the retry policies")[0]
+
+    assert set(re.findall(r"`(\w+)`", row)) == set(re.findall(r"`(\w+)`", tree)) == known
+
+
+def test_an_undo_is_named_only_where_its_step_is_declared() -> None:
+    undos = {step.undo.__name__ for step in STEPS if step.undo}
+    strays = []
+    for path in chain.from_iterable((ROOT / house).rglob("*.py") for house in ("workflows", "api")):
+        tree = ast.parse(path.read_text())
+        steps = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func) == "Step"]
+        declared = {id(node) for step in steps for node in ast.walk(step)}
+        strays += [
+            f"{path.relative_to(ROOT)}:{node.lineno}: {node.attr}"
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Attribute) and node.attr in undos and id(node) not in declared
+        ]
+
+    assert strays == []
+
+
+def test_every_error_that_the_runbook_quotes_is_one_of_the_program() -> None:
+    tables = re.findall(r"^\| activity \| error \| do \|\n.*\n((?:\|.*\n)+)", RUNBOOK, re.MULTILINE)
+    quoted = [text for row in tables[0].splitlines() for text in re.findall(r"`([^`]+)`", row.split("|")[2])]
+    sources = [path.read_text() for house in ("activities", "checkout") for path in (ROOT / house).rglob("*.py")]
+    program = " ".join(re.sub(r'"\s*f?"', "", " ".join(sources)).split())
+    unknown = [
+        text
+        for text in quoted
+        if not all(part.strip() in program for part in re.split(r"…|re_…|pending|failed", text) if part.strip())
+    ]
+
+    assert quoted
+    assert unknown == []
+
+
 @each_document
 def test_every_link_leads_somewhere(path: Path) -> None:
     links = re.findall(r"\]\((?!https?://)([^)#]*)(?:#([^)]*))?\)", path.read_text())
@@ -187,6 +248,32 @@ def test_every_link_leads_somewhere(path: Path) -> None:
     assert broken == []
 
 
+@each_document
+def test_every_file_that_a_document_names_exists(path: Path) -> None:
+    named = re.findall(r"`((?:[\w.-]+/)+[\w.-]+\.(?:py|md|sql|sh|ya?ml|toml|csv))(?:::\w+)?`", path.read_text())
+
+    assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+def test_every_page_that_the_program_names_exists() -> None:
+    broken = []
+    for path in PROGRAM:
+        for page, anchor in re.findall(r"\b(docs/[\w./-]+\.md)(?:#([\w-]+))?", path.read_text()):
+            file = ROOT / page
+            if not file.exists() or (anchor and anchor not in anchors(file)):
+                broken.append(f"{path.relative_to(ROOT)}: {page}#{anchor}")
+
+    assert broken == []
+
+
+def test_every_page_is_led_to_from_the_index() -> None:
+    pages = {path.relative_to(ROOT / "docs") for path in (ROOT / "docs").rglob("*.md")}
+    listed = {Path(target) for target in re.findall(r"\]\(([\w./-]+\.md)\)", (ROOT / "docs/README.md").read_text())}
+    decisions = {path.relative_to(ROOT / "docs") for path in DECISIONS}
+
+    assert pages - decisions - {Path("README.md")} == listed
+
+
 @each_decision
 def test_every_decision_names_the_check_that_enforces_it(path: Path) -> None:
     checks = re.findall(r"^- `(.+)::(test_\w+)`$", path.read_text(), re.MULTILINE)
@@ -196,21 +283,16 @@ def test_every_decision_names_the_check_that_enforces_it(path: Path) -> None:
         assert re.search(rf"def {test}\(", (ROOT / file).read_text()), f"{file}::{test} is gone"
 
 
-def test_every_decision_is_listed() -> None:
-    listed = re.findall(r"\((0\d+-[\w-]+\.md)\)", (ROOT / "docs/adr/README.md").read_text())
-
-    assert listed == [path.name for path in DECISIONS]
-
-
-def test_the_readme_offers_no_method_that_the_sandbox_has_not() -> None:
-    offered = set(re.findall(r"`(pm_\w+)`", README))
+@pytest.mark.parametrize("page", ["README.md", "docs/guides/make-it-fail.md", "docs/tutorial/first-purchase.md"])
+def test_a_page_offers_no_method_that_the_sandbox_has_not(page: str) -> None:
+    offered = set(re.findall(r"\bpm_\w+", (ROOT / page).read_text()))
 
     assert offered
     assert offered <= METHODS.keys()
 
 
 def test_the_sandboxs_page_names_every_method_fault_and_route() -> None:
-    page = (ROOT / "docs/sandbox.md").read_text()
+    page = (ROOT / "docs/reference/sandbox.md").read_text()
     served = {path for _, path, _ in routes.API} | {route.path for route in dashboard.routes()}
 
     assert set(re.findall(r"`(pm_\w+)`", page)) == METHODS.keys()

@@ -191,6 +191,13 @@ def test_every_reason_of_a_stuck_payment_is_explained_and_has_its_remedy() -> No
     assert rows == remedies == {str(reason) for reason in Reason if reason.is_hold}
 
 
+def test_contributing_says_what_goes_into_each_folder_of_tests() -> None:
+    named = set(re.findall(r"`tests/(\w+)/`", (ROOT / "CONTRIBUTING.md").read_text()))
+    folders = {path.parent.name for path in (ROOT / "tests").glob("*/*.py")}
+
+    assert named == folders
+
+
 def test_the_sagas_page_has_every_step_with_its_undo() -> None:
     rows = re.findall(r"^\| `(\w+)` \|[^|]*\| (?:`(\w+)`|none) \|", SAGA, re.MULTILINE)
 

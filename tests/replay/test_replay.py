@@ -55,7 +55,7 @@ async def test_a_recorded_history_fits_todays_code(replaying: Replaying, recorde
     try:
         await replaying().replay_workflow(recorded.history)
     except NondeterminismError as error:
-        pytest.fail(f'{error}\nOpen workflows would stop here: see docs/guides/upgrade.md')
+        pytest.fail(f"{error}\nOpen workflows would stop here: see docs/guides/upgrade.md")
 
 
 @pytest.mark.parametrize("change", [TWO_STEPS_SWAPPED, ONE_STEP_DROPPED, ONE_MORE_TIMER], ids=lambda c: c.name)

@@ -1,7 +1,7 @@
-"""What Prometheus sees: requests by route, method and status; checkouts started or asked for again; events received;
-and how many checkouts wait for somebody.
+"""The metrics for Prometheus: requests by route, method and status; checkouts started or replayed; events received; and
+how many checkouts wait for somebody.
 
-No label holds an id or anything else that a caller could make up, so the number of series stays small.
+No label has an id or anything else that a caller could make up, so the number of series stays small.
 """
 
 import math
@@ -25,11 +25,11 @@ class Metrics:
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
         self._requests = Counter(
-            "checkout_api_requests", "Requests answered.", ["route", "method", "status"], registry=self._registry
+            "checkout_api_requests", "Requests.", ["route", "method", "status"], registry=self._registry
         )
         self._seconds = Histogram(
             "checkout_api_request_seconds",
-            "Seconds from a request to the end of its answer, waiting included.",
+            "Seconds from a request to the end of its response, long polls included.",
             ["route", "method"],
             buckets=_BUCKETS,
             registry=self._registry,
@@ -40,7 +40,7 @@ class Metrics:
         self._overview()
         self._webhooks = Counter(
             "checkout_api_webhooks",
-            "Provider events received, by what became of them.",
+            "Provider events received, by outcome.",
             ["outcome"],
             registry=self._registry,
         )
@@ -57,24 +57,24 @@ class Metrics:
         self.replayed = accepted.labels("replayed")
 
     def _overview(self) -> None:
-        """What is read of Temporal now and then."""
+        """Numbers that are read from Temporal now and then."""
         self._open = Gauge(
             "checkout_open_checkouts", "Open checkouts that wait for somebody.", ["status"], registry=self._registry
         )
         self._holds = Gauge(
             "checkout_provider_holds",
-            "1 while the provider takes no payment from our account or key, else 0.",
+            "1 while the provider refuses all payments because of the account or the key, else 0.",
             registry=self._registry,
         )
         self._mismatches = Gauge(
             "checkout_reconcile_mismatches",
-            "What the last reconciliation found and could not put right; NaN before any.",
+            "Mismatches that the last reconciliation could not repair; NaN before the first one.",
             registry=self._registry,
         )
         self._mismatches.set(math.nan)
         self._read_at = Gauge(
             "checkout_overview_timestamp_seconds",
-            "When Temporal last told the three above (Unix time); 0 before the first time.",
+            "When the three metrics above were last read from Temporal (Unix time); 0 before the first time.",
             registry=self._registry,
         )
 
@@ -93,7 +93,7 @@ class Metrics:
         self._refused.labels(code).inc()
 
     def show_room(self, under_way: Callable[[], float], limit: Callable[[], float]) -> None:
-        """Show from now on what these two say."""
+        """Show the results of these two functions from now on."""
         self._under_way.set_function(under_way)
         self._room.set_function(limit)
 
@@ -111,14 +111,14 @@ class Metrics:
 
 
 class MetricsMiddleware:
-    """Times every request, as plain ASGI: it adds no task and copies no body."""
+    """Measures every request, as plain ASGI: without a task or a copy of the body."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app = app
         self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, and note its status on the way back."""
+        """Pass the request on, and count its status and its time."""
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
         started, status = time.perf_counter(), 500

@@ -1,4 +1,4 @@
-"""The API's process: one uvicorn server on one port, until it is told to stop."""
+"""The API's process: one uvicorn server on one port, until SIGINT or SIGTERM."""
 
 import asyncio
 import errno
@@ -22,10 +22,10 @@ GRACE_SECONDS: Final = 20
 
 
 async def serve(api: ApiSettings, temporal: TemporalSettings) -> None:
-    """Run the API until SIGINT or SIGTERM. It starts without Temporal too, and says 503 until it is there.
+    """Run the API until SIGINT or SIGTERM. It starts without Temporal too, and responds 503 until it is reachable.
 
     Raises:
-        ConfigurationError: the port is in use, or the host is none of ours.
+        ConfigurationError: the port is in use, or the host is not one of this machine.
     """
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     listener = listen(api.api_host, api.api_port)
@@ -36,10 +36,10 @@ async def serve(api: ApiSettings, temporal: TemporalSettings) -> None:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A bound socket, taken before anything else is done, so that a port in use is one clear line.
+    """A bound socket, opened before anything else, so that a port in use is one clear line.
 
     Raises:
-        ConfigurationError: the port is in use, or the host is none of ours.
+        ConfigurationError: the port is in use, or the host is not one of this machine.
     """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
@@ -57,7 +57,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 class ApiServer(uvicorn.Server):
-    """Uvicorn, which first tells those who wait for a checkout that they will not see its end here."""
+    """Uvicorn, which first ends long polls when it shuts down."""
 
     def __init__(self, app: FastAPI, closing: asyncio.Event) -> None:
         super().__init__(_configuration(app))
@@ -65,13 +65,13 @@ class ApiServer(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Signals are the ordinary end of this process, so they are not raised a second time after it."""
+        """Signals are the ordinary way to stop this process, so they are not raised again afterwards."""
         with super().capture_signals():
             yield
             self._captured_signals.clear()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """ResponseModel who waits, then let every request finish."""
+        """End the long polls, then let every request finish."""
         self._closing.set()
         await super().shutdown(sockets)
 
@@ -84,8 +84,8 @@ def _configuration(app: FastAPI) -> uvicorn.Config:
         access_log=False,
         lifespan="off",
         server_header=False,
-        # Longer than clients and load balancers keep an idle connection (60 s or less): whoever closes it first cannot
-        # be writing into it, and a request that meets a closing connection would be lost.
+        # Longer than clients and load balancers keep an idle connection (60 s or less): so they close it first, and no
+        # request is lost because the server closes the connection at the same moment.
         timeout_keep_alive=75,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )

@@ -53,9 +53,9 @@ class Admitted:
 class Gate:
     """Lets checkouts in, up to what the room allows."""
 
-    def __init__(self, room: Room, desk: CheckoutService, metrics: Metrics, closing: asyncio.Event) -> None:
+    def __init__(self, room: Room, service: CheckoutService, metrics: Metrics, closing: asyncio.Event) -> None:
         self._room = room
-        self._desk = desk
+        self._service = service
         self._metrics = metrics
         self._closing = closing
         self._known: OrderedDict[str, None] = OrderedDict()
@@ -78,7 +78,7 @@ class Gate:
             self._count(refusal)
             raise
 
-    async def enter(self, request: CheckoutRequest, claim: Ownership) -> Admitted:
+    async def enter(self, request: CheckoutRequest, ownership: Ownership) -> Admitted:
         """Have the checkout started, or found.
 
         Raises:
@@ -87,9 +87,9 @@ class Gate:
         if request.checkout_id not in self._known:
             self._refuse_rush({line.sku for line in request.lines})
         self._remember(request.checkout_id)
-        place = self._room.take(claim.owner)
+        place = self._room.take(ownership.owner)
         try:
-            accepted = await self._desk.accept(request, claim)
+            accepted = await self._service.accept(request, ownership)
         except BaseException:
             self._room.leave(place)
             raise
@@ -119,7 +119,7 @@ class Gate:
     async def _until_rest(self, place: Place, start: Snapshot) -> Snapshot:
         begun, is_at_rest = time.monotonic(), True
         try:
-            latest = await self._desk.wait(AT_REST, start, LEASE_SECONDS, self._is_closing())
+            latest = await self._service.wait(AT_REST, start, LEASE_SECONDS, self._is_closing())
             # What has not moved in all that time tells how fast the shop is, too; what was cut short does not.
             is_at_rest = latest is not start or time.monotonic() - begun >= LEASE_SECONDS
             return latest

@@ -1,7 +1,7 @@
-"""Lanes: how many requests of each kind are answered at once, so that no kind keeps another out.
+"""Lanes: how many requests of each kind are handled at once, so that no kind keeps another out.
 
 A request over its lane's limit is refused before anything is read of it. New checkouts, what becomes of those that are
-there, and support each have a lane; health and metrics have none, and are always answered. The provider's has its
+there, and support each have a lane; health and metrics have none, and are always handled. The provider's has its
 place taken by the handler, once an event is known to be genuine: until then anybody could keep it.
 """
 
@@ -12,7 +12,7 @@ from typing import Final
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api.http.problems import OVERLOADED, Problem, answer_problem
+from api.http.problems import OVERLOADED, Problem, problem_response
 from api.metrics import Metrics
 
 _NEW_CHECKOUTS: Final = "new checkouts"
@@ -21,7 +21,7 @@ _LANES: Final = (("/v1/checkouts", "checkouts"), ("/v1/support", "support"))
 
 
 class Lane:
-    """One kind of request, of which ``limit`` are answered at once."""
+    """One kind of request, of which ``limit`` are handled at once."""
 
     def __init__(self, limit: int, metrics: Metrics) -> None:
         self._limit = limit
@@ -60,7 +60,7 @@ class LanesMiddleware:
                 try:
                     place.enter_context(self._lanes[name].place())
                 except Problem as full:
-                    return await answer_problem(full)(scope, receive, send)
+                    return await problem_response(full)(scope, receive, send)
             return await self._app(scope, receive, send)
 
 
@@ -73,4 +73,4 @@ def _lane(scope: Scope) -> str | None:
 
 def _full() -> Problem:
     seconds = random.randint(1, 5)  # noqa: S311 - another for everybody, so that they do not come back at once
-    return Problem(OVERLOADED, "This API answers as many requests as it can.", headers={"Retry-After": str(seconds)})
+    return Problem(OVERLOADED, "This API handles as many requests as it can.", headers={"Retry-After": str(seconds)})

@@ -77,7 +77,7 @@ class Room:
         return 1 / self._seconds_each
 
     def refuse_if_full(self, caller: str) -> None:
-        """ResponseModel who comes to a full room, before anything is made of what they bring.
+        """Refuse a caller when the room is full, before their body is read.
 
         Raises:
             Problem: 503 when the shop has all that it can do; 429 when it nearly has, and most of it is this caller's.
@@ -90,7 +90,7 @@ class Room:
             raise self._refusal(TOO_MANY_REQUESTS, "Others come first: most checkouts under way are this key's.")
 
     def refuse_rush(self, articles: Collection[str]) -> None:
-        """ResponseModel who asks for one of these articles (SKUs) while everybody does.
+        """Refuse a checkout of one of these articles (SKUs) while everybody wants it.
 
         Raises:
             Problem: 503 when one of them is in such demand that it would keep the others waiting.

@@ -1,1 +1,4 @@
-"""TODO."""
+"""HTTP as such: routes that read requests in order, keys, bodies, headers, problems, cursors.
+
+What only the routes of one room need does not belong here, nor any call of Temporal.
+"""

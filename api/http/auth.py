@@ -1,12 +1,15 @@
-"""Who is asking: bearer keys (RFC 6750), each with a name and a scope."""
+"""Who is calling: bearer keys (RFC 6750), each with a name and a scope."""
 
 import hmac
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import sha256
+from typing import Annotated
 
-from fastapi import Request
+from fastapi import Request, Security
+from fastapi.openapi.models import HTTPBearer
+from fastapi.security.base import SecurityBase
 
 from api.http.problems import UNAUTHORIZED, WRONG_SCOPE, Problem
 from checkout.config.values import ApiKey, Scope
@@ -23,12 +26,12 @@ class Caller:
 
 
 class Keyring:
-    """The keys that open the API. It keeps digests, so a dump of it tells nobody a key."""
+    """The keys that open the API. It keeps digests, so a dump of it reveals no key."""
 
     def __init__(self, keys: Iterable[ApiKey]) -> None:
         self._callers = tuple((_digest(key.key.get_secret_value()), Caller(key.name, key.scope)) for key in keys)
 
-    def admit(self, request: Request, scope: Scope) -> Caller:
+    def authenticate(self, request: Request, scope: Scope) -> Caller:
         """The caller of this request.
 
         Raises:
@@ -43,7 +46,7 @@ class Keyring:
     def _caller(self, key: str) -> Caller:
         digest = _digest(key)
         found = None
-        # Every key is looked at, so that the time taken tells nothing about which one came close.
+        # Every key is compared, so that the time taken reveals nothing about which one came close.
         for known, caller in self._callers:
             if hmac.compare_digest(known, digest):
                 found = caller
@@ -51,6 +54,28 @@ class Keyring:
             challenge = {"WWW-Authenticate": 'Bearer realm="checkout", error="invalid_token"'}
             raise Problem(UNAUTHORIZED, "The key in the header Authorization is not known.", headers=challenge)
         return found
+
+
+class KeyOfScope(SecurityBase):
+    """A key of one scope, as FastAPI documents it; reads the caller with the app's keyring (``app.state.keyring``)."""
+
+    def __init__(self, scope: Scope) -> None:
+        self._scope = scope
+        self.scheme_name = scope
+        self.model = HTTPBearer(description=f"a key of the scope `{scope}`")
+
+    def __call__(self, request: Request) -> Caller:
+        """The caller.
+
+        Raises:
+            Problem: as `Keyring.authenticate`.
+        """
+        keyring: Keyring = request.app.state.keyring
+        return keyring.authenticate(request, self._scope)
+
+
+StorefrontCaller = Annotated[Caller, Security(KeyOfScope("storefront"))]
+SupportCaller = Annotated[Caller, Security(KeyOfScope("support"))]
 
 
 def _bearer_key(request: Request) -> str:

@@ -1,7 +1,7 @@
 """Reading a body: no more of it than allowed, and only if it is one unambiguous JSON object (RFC 8259).
 
-Python's parser is more generous than the RFC. What two parsers could read in two ways (NaN, a name given twice, half
-a surrogate pair) is refused here, before anything has been made of it.
+Python's parser accepts more than the RFC. What two parsers could read in two ways (NaN, a name given twice, half a
+surrogate pair) is refused here.
 """
 
 import asyncio
@@ -15,32 +15,20 @@ from starlette.requests import ClientDisconnect
 from api.http.problems import BODY_TOO_LARGE, MALFORMED_JSON, REQUEST_TIMEOUT, UNSUPPORTED_MEDIA_TYPE, Problem
 
 MAX_BODY_BYTES: Final = 64 * 1024
-#: How long a whole body may take. The longest, 1 MiB, is there in that time at 420 kbit/s; one that is not is mostly
-#: from somebody who wants to keep a connection and what was sent in memory.
+#: How long a whole body may take. The longest, 1 MiB, takes that long at 420 kbit/s; a slower one is most likely meant
+#: to keep a connection and memory busy.
 BODY_SECONDS: Final = 20.0
 
 
 def time_for_a_body() -> asyncio.Timeout:
-    """The time limit of a body that begins now."""
+    """The time limit for a body that begins now."""
     return asyncio.timeout(BODY_SECONDS)
 
 
-async def read_json_object(request: Request) -> dict[str, Any]:
-    """The body as a dictionary.
-
-    Raises:
-        Problem: 408 when it takes too long, 413 over 64 KiB, 415 for another media type or a compressed body, 400 for
-            what is not a JSON object.
-    """
-    raw = await read_bytes(request)
-    refuse_other_media_types(request)
-    return parse_object(raw)
-
-
 async def read_bytes(request: Request, at_most: int = MAX_BODY_BYTES, limit: asyncio.Timeout | None = None) -> bytes:
-    """The body, counted while it comes in, because a Content-Length may be missing or wrong.
+    """The body, counted while it is received, because a Content-Length may be missing or wrong.
 
-    ``limit``: that of a body whose time has begun already.
+    ``limit``: the time limit, if it has begun already.
 
     Raises:
         Problem: 413 over ``at_most`` bytes; 408 when it takes too long; 400 when the client goes away before its end.
@@ -49,9 +37,9 @@ async def read_bytes(request: Request, at_most: int = MAX_BODY_BYTES, limit: asy
         async with limit or time_for_a_body():
             return await _read_bytes(request, at_most)
     except TimeoutError as slow:
-        # The connection is closed: what still comes of this body must not be taken for the next request.
+        # The connection is closed: the rest of this body must not be taken for the next request.
         raise Problem(
-            REQUEST_TIMEOUT, "The body was not there in time; nothing was done.", headers={"Connection": "close"}
+            REQUEST_TIMEOUT, "The body did not arrive in time; nothing was done.", headers={"Connection": "close"}
         ) from slow
 
 
@@ -66,7 +54,7 @@ async def _read_bytes(request: Request, at_most: int) -> bytes:
             if len(body) > at_most:
                 raise _too_large(at_most)
     except ClientDisconnect as gone:
-        raise Problem(MALFORMED_JSON, "The body ended before its end.") from gone
+        raise Problem(MALFORMED_JSON, "The connection was closed before the whole body had arrived.") from gone
     return bytes(body)
 
 
@@ -91,10 +79,10 @@ def _is_json(content_type: str) -> bool:
 
 
 def parse_object(raw: bytes) -> dict[str, Any]:
-    """One JSON object out of UTF-8 bytes.
+    """The JSON object that these bytes are, in UTF-8.
 
     Raises:
-        Problem: 400; the text says what is wrong, and shows nothing of the body.
+        Problem: 400; the detail says what is wrong, and repeats nothing of the body.
     """
     try:
         value = json.loads(raw.decode(), object_pairs_hook=_without_duplicates, parse_constant=_no_constant)
@@ -104,7 +92,7 @@ def parse_object(raw: bytes) -> dict[str, Any]:
         raise _malformed(f"line {error.lineno}, column {error.colno}: {error.msg}") from error
     except RecursionError as error:
         raise _malformed("it is nested too deeply") from error
-    except ValueError as error:  # An integer of thousands of digits; Python refuses to read it.
+    except ValueError as error:  # An integer of thousands of digits, which Python refuses to read.
         raise _malformed("a number in it is too long") from error
     if not isinstance(value, dict):
         raise _malformed("it is JSON, but not an object")
@@ -114,7 +102,7 @@ def parse_object(raw: bytes) -> dict[str, Any]:
 
 
 def _refuse_unprintable(value: object) -> None:
-    # With a stack of its own: the nesting is the caller's, and must not exhaust ours.
+    # Without recursion: the caller decides how deep it is nested, and must not exhaust the stack.
     remaining = [value]
     while remaining:
         match remaining.pop():
@@ -142,6 +130,6 @@ def _malformed(what: str) -> Problem:
 
 
 def _too_large(at_most: int) -> Problem:
-    # The connection stays open: the server reads the rest and forgets it, so that a client still sending gets to see
-    # this answer instead of a reset.
-    return Problem(BODY_TOO_LARGE, f"A body has at most {at_most} bytes here.")
+    # The connection stays open: the server reads the rest and discards it, so that a client that is still sending sees
+    # this response instead of a reset.
+    return Problem(BODY_TOO_LARGE, f"The body may have at most {at_most} bytes.")

@@ -1,4 +1,4 @@
-"""Cursors of a list: opaque, and of no use but for the next page of the very same list."""
+"""Cursors of a list: opaque, and valid only for the next page of the same list."""
 
 import base64
 import binascii
@@ -15,29 +15,29 @@ _TAG_BYTES: Final = 16
 
 
 @dataclass(frozen=True, order=True)
-class Place:
-    """Where a checkout stands in the list: by the time at which it was started, then by its id."""
+class CursorPosition:
+    """The position of a checkout in the list: by the time at which it was started, then by its id."""
 
     started_at: datetime
     checkout_id: str
 
 
 class CursorSeal:
-    """Writes and reads cursors under a secret, so that what comes back is what was given, for the same filters."""
+    """Signs cursors with a secret, so that only the API's own are accepted, and only with the same filters."""
 
     def __init__(self, secret: bytes) -> None:
         self._key = hmac.digest(secret, b"cursors of lists", "sha256")
 
-    def seal(self, place: Place, filters: Mapping[str, str]) -> str:
-        """A cursor that goes on after the place."""
-        payload = json.dumps([place.started_at.isoformat(), place.checkout_id]).encode()
+    def seal(self, position: CursorPosition, filters: Mapping[str, str]) -> str:
+        """A cursor for the page after this position."""
+        payload = json.dumps([position.started_at.isoformat(), position.checkout_id]).encode()
         return base64.urlsafe_b64encode(self._tag(payload, filters) + payload).decode().rstrip("=")
 
-    def open(self, cursor: str, filters: Mapping[str, str]) -> Place:
-        """Where the cursor goes on.
+    def open(self, cursor: str, filters: Mapping[str, str]) -> CursorPosition:
+        """The position after which the page begins.
 
         Raises:
-            Problem: 422 when it is none of ours, or belongs to a list with other filters.
+            Problem: 422 when the API did not make it, or made it for other filters.
         """
         try:
             raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
@@ -47,7 +47,7 @@ class CursorSeal:
         if not hmac.compare_digest(tag, self._tag(payload, filters)):
             raise _refused()
         started_at, checkout_id = json.loads(payload)
-        return Place(datetime.fromisoformat(started_at), checkout_id)
+        return CursorPosition(datetime.fromisoformat(started_at), checkout_id)
 
     def _tag(self, payload: bytes, filters: Mapping[str, str]) -> bytes:
         message = json.dumps(filters, sort_keys=True).encode() + b"\n" + payload

@@ -10,6 +10,6 @@ class HeadMiddleware:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on. The body is left out by the server, which goes by the method of its own scope."""
+        """Pass the request on. The server leaves out the body, since its own scope still has the method HEAD."""
         is_head = scope["type"] == "http" and scope["method"] == "HEAD"
         await self._app({**scope, "method": "GET"} if is_head else scope, receive, send)

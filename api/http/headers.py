@@ -1,4 +1,4 @@
-"""The conditional and the patient: `If-None-Match` and `ETag` (RFC 9110), `Prefer: wait` (RFC 7240)."""
+"""Conditional requests and long polls: `If-None-Match` and `ETag` (RFC 9110), `Prefer: wait` (RFC 7240)."""
 
 import re
 from collections.abc import Sequence
@@ -11,9 +11,9 @@ _ENTITY_TAG = re.compile(r'\s*(?:W/)?("[!#-~\x80-\xff]*")\s*(?:,|$)')
 
 
 def preferred_wait_seconds(values: Sequence[str]) -> int | None:
-    """What `Prefer: wait=N` asks for, capped at `MAX_WAIT_SECONDS`; None without a well-formed one.
+    """The seconds that `Prefer: wait=N` asks for, capped at `MAX_WAIT_SECONDS`; None without a well-formed one.
 
-    RFC 7240: a preference given more than once counts the first time, and a malformed one is as if it were not there.
+    RFC 7240: a preference given more than once counts the first time, and a malformed one is ignored.
     """
     for preference in _split(",".join(values), ","):
         name, _, value = _split(preference, ";")[0].partition("=")
@@ -23,31 +23,31 @@ def preferred_wait_seconds(values: Sequence[str]) -> int | None:
 
 
 def entity_tag(body: bytes, *, is_stale: bool = False) -> str:
-    """A strong entity tag of the body's very bytes. What a stale view shows never carries the tag of a fresh one."""
+    """A strong entity tag of exactly these bytes. A stale view never has the tag of a fresh one."""
     return f'"{sha256((b"stale:" if is_stale else b"fresh:") + body).hexdigest()[:32]}"'
 
 
 def none_match(values: Sequence[str], tag: str) -> bool:
-    """Whether `If-None-Match` lets the answer through: its tags are compared weakly, and `*` stands for all.
+    """Whether no tag of `If-None-Match` is this one: tags are compared weakly, and `*` stands for all.
 
-    No header, or nothing well-formed in it, lets everything through.
+    True without such a header, and when nothing in it is well-formed.
     """
     text = ",".join(values)
     return text.strip() != "*" and tag not in _entity_tags(text)
 
 
 def _entity_tags(text: str) -> set[str]:
-    tags, place = set(), 0
-    while match := _ENTITY_TAG.match(text, place):
+    tags, position = set(), 0
+    while match := _ENTITY_TAG.match(text, position):
         tags.add(match[1])
-        place = match.end()
+        position = match.end()
     return tags
 
 
 def _split(text: str, separator: str) -> list[str]:
     """The parts between separators that stand outside of quotes; by hand, so that no input can make it slow."""
     parts, start, is_quoted, is_escaped = [], 0, False, False
-    for place, char in enumerate(text):
+    for position, char in enumerate(text):
         if is_escaped:
             is_escaped = False
         elif is_quoted and char == "\\":
@@ -55,8 +55,8 @@ def _split(text: str, separator: str) -> list[str]:
         elif char == '"':
             is_quoted = not is_quoted
         elif char == separator and not is_quoted:
-            parts.append(text[start:place])
-            start = place + 1
+            parts.append(text[start:position])
+            start = position + 1
     return [*parts, text[start:]]
 
 

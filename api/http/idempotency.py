@@ -1,7 +1,7 @@
-"""One key, one checkout: ids derived from the caller's key, and the fingerprint that tells another body.
+"""The same key is the same checkout: ids derived from keys, and the fingerprint that tells another body.
 
 Nothing is stored for it but the workflow itself: the id names it, and its memo keeps owner and fingerprint. The header
-follows the IETF draft "The Idempotency-Key HTTP Header Field", except that the value is taken as it stands.
+follows the IETF draft "The Idempotency-Key HTTP Header Field", except that the value is not parsed as a quoted string.
 """
 
 import base64
@@ -23,7 +23,7 @@ _CHECKOUT_ID = re.compile(r"chk_[a-z2-7]{26}")
 
 @dataclass(frozen=True)
 class Ownership:
-    """What a workflow's memo keeps: the name of the key that started it, and the fingerprint of what was asked."""
+    """What a workflow's memo keeps: the name of the key that started it, and the fingerprint of its request."""
 
     owner: str
     fingerprint: str
@@ -37,7 +37,7 @@ def read_idempotency_key(request: Request) -> str:
     """
     values = request.headers.getlist("idempotency-key")
     if not values:
-        raise Problem(IDEMPOTENCY_KEY_MISSING, "Send a header Idempotency-Key, a new one for every checkout.")
+        raise Problem(IDEMPOTENCY_KEY_MISSING, "Send a header Idempotency-Key, with a new value for every checkout.")
     key = values[0].strip(" \t")
     if len(values) > 1 or not _PRINTABLE.fullmatch(key):
         raise Problem(IDEMPOTENCY_KEY_MALFORMED, "Send one Idempotency-Key of 1 to 255 printable ASCII characters.")
@@ -46,26 +46,22 @@ def read_idempotency_key(request: Request) -> str:
 
 @dataclass(frozen=True)
 class UpdateKey:
-    """One press of a button, by the id under which Temporal does it once; ``is_keyed`` when the client named it."""
+    """The id under which Temporal runs an update once; ``is_keyed``: it is derived from the client's own key."""
 
     update_id: str
     is_keyed: bool = False
 
 
-def derive_press(action: str, caller: str, request: Request) -> UpdateKey:
-    """Which press this is: with an `Idempotency-Key` the same for the same caller and key; without, one of its own.
-
-    Raises:
-        Problem: 400 when the header is malformed.
-    """
-    if "idempotency-key" not in request.headers:
+def derive_update_key(action: str, caller: str, idempotency_key: str | None) -> UpdateKey:
+    """The same for the same caller, action and `Idempotency-Key`; a new one without such a header."""
+    if idempotency_key is None:
         return UpdateKey(f"{action}-{uuid.uuid4()}")
-    named = json.dumps([caller, read_idempotency_key(request)])
+    named = json.dumps([caller, idempotency_key])
     return UpdateKey(f"{action}-{sha256(named.encode()).hexdigest()}", is_keyed=True)
 
 
 def derive_checkout_id(secret: bytes, key_name: str, idempotency_key: str) -> str:
-    """The id of the checkout that this caller means by this key: stable, and not to be guessed without the secret.
+    """The id of the checkout that this caller means by this key: stable, and not guessable without the secret.
 
     26 base32 characters of an HMAC-SHA256 are 130 bits. The name's length comes first, so that no other pair of name
     and key reads the same.
@@ -77,16 +73,16 @@ def derive_checkout_id(secret: bytes, key_name: str, idempotency_key: str) -> st
 
 
 def is_checkout_id(text: str) -> bool:
-    """Whether an id has the shape of ours at all."""
+    """Whether this has the form of a checkout's id at all."""
     return _CHECKOUT_ID.fullmatch(text) is not None
 
 
 def fingerprint(request: CheckoutRequest) -> str:
-    """SHA-256 of what was asked, in hex: the same for every way to write the same body.
+    """SHA-256 of a request, in hex: the same for every way to write the same body.
 
     Null and absent are the same, so a field that a later release adds changes no fingerprint made before it.
     """
-    asked = {
+    fields = {
         "customer_id": request.customer_id,
         "cart_id": request.cart_id,
         "currency": request.currency,
@@ -94,5 +90,5 @@ def fingerprint(request: CheckoutRequest) -> str:
         "payment_method": request.payment_method,
         "expected_total_minor": request.expected_total_minor,
     }
-    given = {name: value for name, value in asked.items() if value is not None}
+    given = {name: value for name, value in fields.items() if value is not None}
     return sha256(json.dumps(given, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

@@ -1,15 +1,13 @@
-"""The headers and parameters of the OpenAPI page, which the handlers read and write themselves."""
+"""The headers of responses, for which FastAPI has no declaration of its own."""
 
 from typing import Any, Final
 
-from api.openapi.examples import VIEWS
-
-#: Spaces at the ends do not count, so a key begins and ends with something else.
-_KEY: Final = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]([ -~]*[!-~])?$"}
-
-#: By name: what an answer may carry.
+#: By name: what a response may carry.
 HEADERS: Final[dict[str, dict[str, Any]]] = {
-    "Location": {"description": "where the checkout is looked up", "schema": {"type": "string"}},
+    "Location": {
+        "description": "where the checkout is looked up",
+        "schema": {"type": "string", "format": "uri-reference"},
+    },
     "ETag": {"description": "strong tag of this view (RFC 9110)", "schema": {"type": "string"}},
     "Retry-After": {
         "description": "seconds; there while the view is not final, and when the same request may be sent again",
@@ -21,60 +19,11 @@ HEADERS: Final[dict[str, dict[str, Any]]] = {
         "schema": {"type": "string", "enum": ["true"]},
     },
     "Checkout-View": {
-        "description": "`stale` when no worker answered: status, payment status and order number are the last that "
-        "Temporal knows, the rest is what was asked for",
+        "description": "`stale` when no worker responded: status, payment status and order number are the last that "
+        "Temporal knows, everything else is as it was requested",
         "schema": {"type": "string", "enum": ["stale"]},
     },
     "WWW-Authenticate": {"description": "what is missing (RFC 6750)", "schema": {"type": "string"}},
 }
-
-PATH_ID: Final = {
-    "name": "id",
-    "in": "path",
-    "required": True,
-    "description": "the id of the checkout, from its view",
-    "schema": {"type": "string"},
-    "example": VIEWS["confirmed"]["id"],
-}
-IDEMPOTENCY_KEY: Final = {
-    "name": "Idempotency-Key",
-    "in": "header",
-    "required": True,
-    "description": "1-255 printable ASCII characters (0x20-0x7E), new for every checkout. The same key with the same "
-    "body is the same checkout, at any time; with another body it is refused.",
-    "schema": _KEY,
-    "example": "5f0c9d9e-cart_81-1",
-}
-PRESS_KEY: Final = {
-    "name": "Idempotency-Key",
-    "in": "header",
-    "required": False,
-    "description": "1-255 printable ASCII characters. The same request with the same key is done once, and answered "
-    "with the first outcome however often it is sent; another body with the same key is refused.",
-    "schema": _KEY,
-    "example": "try-2",
-}
-STRIPE_SIGNATURE: Final = {
-    "name": "Stripe-Signature",
-    "in": "header",
-    "required": True,
-    "description": "`t=TIME,v1=SIGNATURE` over the very bytes of the body "
-    "(https://docs.stripe.com/webhooks/signature); not older than 300 seconds",
-    "schema": {"type": "string"},
-    "example": "t=1763890200,v1=5257a869e7ecebeda32affa62cdca3fa51cad7e77a0e56ff536d0ce8e108d8bd",
-}
-PREFER: Final = {
-    "name": "Prefer",
-    "in": "header",
-    "required": False,
-    "description": "`wait=N` (RFC 7240) holds the answer for up to N seconds, at most 30.",
-    "schema": {"type": "string"},
-    "example": "wait=10",
-}
-IF_NONE_MATCH: Final = {
-    "name": "If-None-Match",
-    "in": "header",
-    "required": False,
-    "description": "entity tags the client has, or `*`; 304 when the view is one of them",
-    "schema": {"type": "string"},
-}
+#: Of every response that has the view of a checkout.
+VIEW_HEADERS: Final = ("ETag", "Retry-After", "Checkout-View")

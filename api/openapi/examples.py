@@ -1,4 +1,4 @@
-"""The examples of the OpenAPI page: a purchase of two mugs as customer and support see it, and every problem."""
+"""The examples of the OpenAPI document: a purchase of two mugs as customer and support see it, and every problem."""
 
 from typing import Any, Final
 
@@ -89,7 +89,7 @@ STUCK: Final[dict[str, Any]] = {
             "at": "2025-11-23T09:33:02.870+00:00",
             "kind": "staff",
             "what": "retry_payment: refused",
-            "actor": "support:desk",
+            "actor": "support:anna",
             "reason": "ticket 4711: the customer calls again",
         },
     ],
@@ -114,7 +114,8 @@ LIST: Final[dict[str, Any]] = {
     "mismatches": 0,
 }
 
-SUPPORT: Final = {"stuck": STUCK, "list": LIST}
+#: By name: the examples that responses show.
+EXAMPLES: Final = {**VIEWS, "stuck": STUCK, "list": LIST}
 
 EVENT: Final[dict[str, Any]] = {
     "id": "evt_1SWkQJ2eZvKYlo2C",
@@ -131,18 +132,18 @@ EVENT: Final[dict[str, Any]] = {
     },
 }
 
-#: What the detail of each problem may read like, where the title alone does not tell.
+#: The detail of a problem, where it is more than the title.
 _DETAILS: Final[dict[str, str]] = {
     problems.MALFORMED_JSON.code: "The body is not a JSON object: line 1, column 2: Expecting property name.",
     problems.INVALID_REQUEST.code: "1 field breaks the schema.",
-    problems.NOT_CANCELLABLE.code: "The order is confirmed, or about to be: too late to cancel.",
-    problems.NO_PAYMENT_AWAITED.code: "It is not the customer's turn to pay; the status tells whose.",
-    problems.OUTCOME_STILL_UNKNOWN.code: "Nothing was charged. The provider is asked on; try again later.",
+    problems.NOT_CANCELLABLE.code: "The order is confirmed, or is being confirmed; it is too late to cancel.",
+    problems.NO_PAYMENT_AWAITED.code: "The checkout does not wait for the customer to pay; see its status.",
+    problems.OUTCOME_STILL_UNKNOWN.code: "Nothing was charged. The provider is asked again; try again later.",
     problems.CONTRADICTED_BY_PROVIDER.code: (
-        "The provider is believed. (the provider says that the payment is declined.)"
+        "The provider contradicts this, and its word counts. (the provider says that the payment is declined.)"
     ),
     problems.INVALID_QUERY.code: "1 field breaks the schema.",
-    problems.TEMPORAL_UNAVAILABLE.code: "Temporal cannot be reached: it does not answer. Send the same request again.",
+    problems.TEMPORAL_UNAVAILABLE.code: "Temporal cannot be reached: it does not respond. Send the same request again.",
 }
 
 _MEMBERS: Final[dict[str, dict[str, Any]]] = {
@@ -157,6 +158,6 @@ _MEMBERS: Final[dict[str, dict[str, Any]]] = {
 
 
 def problem_example(kind: Kind) -> dict[str, Any]:
-    """One occurrence of this kind; always the same, so that the page is."""
+    """One occurrence of this kind, always the same."""
     body = problem_body(kind, _DETAILS.get(kind.code, f"{kind.title}."), _MEMBERS.get(kind.code, {}))
     return {**body, "instance": "urn:uuid:0f4a1c52-7f3b-4a58-9d0e-2b8f6f1f6c11"}

@@ -1,4 +1,4 @@
-"""The desk between HTTP and Temporal: accepts checkouts, looks them up, cancels them. It keeps nothing itself."""
+"""What the storefront's routes need of Temporal: start a checkout, look it up, pay, cancel. Stores nothing itself."""
 
 import time
 from collections.abc import Coroutine
@@ -19,13 +19,13 @@ from temporalio.common import (
 )
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
-from api.admission.presses import Button, Presses
+from api.admission.update_rate_limits import LimitedAction, UpdateRateLimiter
 from api.http.idempotency import Ownership, UpdateKey
 from api.http.problems import IDEMPOTENCY_KEY_REUSED, NO_PAYMENT_AWAITED, NOT_CANCELLABLE, UNKNOWN_CHECKOUT, Problem
-from api.temporal.calls import CALL_SECONDS, answered_within
+from api.temporal.calls import CALL_SECONDS, response_within
 from api.temporal.snapshots import CheckoutHandle, Snapshot, describe_checkout, final_view, handle_of, take_snapshot
 from api.temporal.ui_texts import static_details, static_summary
-from api.temporal.updates import Command, Refusal, send
+from api.temporal.updates import Command, UpdateProblem, send
 from api.temporal.waiting import Until, Waiting
 from checkout.domain.commands import Cancel, SubmitPayment
 from checkout.domain.messages import CheckoutRequest
@@ -34,21 +34,25 @@ from checkout.domain.view import view_at_start
 from checkout.temporal.client import CHECKOUT_STATUS, CUSTOMER_ID, PAYMENT_STATUS, TASK_QUEUE
 from workflows.checkout import CheckoutWorkflow
 
-#: How long a cancel may take to be certain before the client is told to ask again.
+#: How long a cancel may take to be accepted before the client is told to send it again.
 CANCEL_SECONDS: Final = 15.0
 
-#: The same for another payment method, whose taking is not waited for.
+#: The same for another payment method; that the payment succeeds is not waited for.
 SUBMIT_SECONDS: Final = 10.0
 
-#: One id for every press of the button, so that a second press joins the first.
-CANCEL_UPDATE_ID: Final = "cancel-by-customer"
+#: One id for all cancellations of a checkout by its customer, so that a second joins the first.
+_CANCEL_KEY: Final = UpdateKey("cancel-by-customer")
 
-#: What the workflow's errors mean, by their type.
-TOO_LATE: Final = {
-    "NotCancellable": Refusal(NOT_CANCELLABLE, "The order is confirmed, or about to be: too late to cancel.")
+#: The problem for each of the workflow's errors, by its type.
+CANCEL_PROBLEMS: Final = {
+    "NotCancellable": UpdateProblem(
+        NOT_CANCELLABLE, "The order is confirmed, or is being confirmed; it is too late to cancel."
+    )
 }
-_NOT_YOUR_TURN: Final = {
-    "NotAwaitingPayment": Refusal(NO_PAYMENT_AWAITED, "It is not the customer's turn to pay; the status tells whose.")
+_SUBMIT_PROBLEMS: Final = {
+    "NotAwaitingPayment": UpdateProblem(
+        NO_PAYMENT_AWAITED, "The checkout does not wait for the customer to pay; see its status."
+    )
 }
 
 _CALL_TIMEOUT: Final = timedelta(seconds=CALL_SECONDS)
@@ -56,88 +60,88 @@ _CALL_TIMEOUT: Final = timedelta(seconds=CALL_SECONDS)
 
 @dataclass(frozen=True)
 class Accepted:
-    """A checkout that is with Temporal now; ``is_replay`` when an earlier request had started it."""
+    """A checkout that Temporal has; ``is_replay``: an earlier request had started it."""
 
     snapshot: Snapshot
     is_replay: bool
 
 
 class CheckoutService:
-    """Everything the storefront's routes ask of Temporal, over one client.
+    """Everything that the storefront's routes need of Temporal, with one client.
 
-    Each method raises a `Problem` of 503 while Temporal is away; nothing is lost by asking again.
+    Each method raises a `Problem` of 503 while Temporal cannot be reached; the call may safely be repeated.
     """
 
     def __init__(self, client: Client) -> None:
         self._client = client
         self._waiting = Waiting()
-        self._presses = Presses(time.monotonic)
+        self._limiter = UpdateRateLimiter(time.monotonic)
 
-    async def accept(self, request: CheckoutRequest, claim: Ownership) -> Accepted:
+    async def accept(self, request: CheckoutRequest, ownership: Ownership) -> Accepted:
         """Start the checkout, or find the one that was started with the same id.
 
         Raises:
-            Problem: 422 when that one was asked for with another body; 500 when it has failed.
+            Problem: 422 when that one was started with another body; 500 when it has failed.
         """
-        async with answered_within(CALL_SECONDS):
+        async with response_within(CALL_SECONDS):
             try:
-                await self._start(request, claim)
+                await self._start(request, ownership)
             except WorkflowAlreadyStartedError:
-                return await self._find_started(request.checkout_id, claim)
+                return await self._find_started(request.checkout_id, ownership)
         return Accepted(Snapshot(view_at_start(request)), is_replay=False)
 
     async def look_up(self, checkout_id: str, owner: str) -> Snapshot:
         """The checkout as it is now.
 
         Raises:
-            Problem: 404 when there is none, or it is another's; 500 when it has failed.
+            Problem: 404 when there is none, or another owner has it; 500 when it has failed.
         """
-        async with answered_within(CALL_SECONDS):
+        async with response_within(CALL_SECONDS):
             description = await self._describe_owned(checkout_id, owner)
             return await take_snapshot(self._handle(checkout_id), description)
 
     async def cancel(self, checkout_id: str, owner: str) -> Snapshot:
-        """Have the checkout undone, and answer once that is certain to happen.
+        """Have the checkout undone; returns once that is certain to happen.
 
         Raises:
-            Problem: 404 as in `look_up`; 409 when it is confirmed or was rejected; 429 when that was just said too
+            Problem: 404 as in `look_up`; 409 when it is confirmed or was rejected; 429 when that was refused too
                 often; 503 when no worker responds.
         """
-        async with self._presses.admitted(Button(owner, "cancel", checkout_id), UpdateKey(CANCEL_UPDATE_ID)):
+        async with self._limiter.limited(LimitedAction(owner, "cancel", checkout_id), _CANCEL_KEY):
             return await self._cancel(checkout_id, owner)
 
     async def _cancel(self, checkout_id: str, owner: str) -> Snapshot:
         handle = self._handle(checkout_id)
-        async with answered_within(CALL_SECONDS):
+        async with response_within(CALL_SECONDS):
             description = await self._describe_owned(checkout_id, owner)
         snapshot = None
         if description.status == WorkflowExecutionStatus.RUNNING:
-            cancel = Command(CheckoutWorkflow.cancel, Cancel(), UpdateKey(CANCEL_UPDATE_ID), CANCEL_SECONDS, TOO_LATE)
+            cancel = Command(CheckoutWorkflow.cancel, Cancel(), _CANCEL_KEY, CANCEL_SECONDS, CANCEL_PROBLEMS)
             snapshot = await send(cancel, self._client, handle)
         if snapshot is None:
-            async with answered_within(CALL_SECONDS):
+            async with response_within(CALL_SECONDS):
                 snapshot = Snapshot(await final_view(handle))
         if snapshot.view.status in (CheckoutStatus.CONFIRMED, CheckoutStatus.REJECTED):
-            raise too_late(snapshot.view.status)
+            raise not_cancellable(snapshot.view.status)
         return snapshot
 
-    async def submit_payment(self, checkout_id: str, owner: str, payment_method: str, press: UpdateKey) -> Snapshot:
+    async def submit_payment(self, checkout_id: str, owner: str, payment_method: str, key: UpdateKey) -> Snapshot:
         """The customer pays in another way.
 
         Raises:
-            Problem: 404 as in `look_up`; 409 when no payment is awaited; 429 when that was just said too often; 503
+            Problem: 404 as in `look_up`; 409 when no payment is awaited; 429 when that was refused too often; 503
                 when no worker responds.
         """
-        async with self._presses.admitted(Button(owner, "payment", checkout_id), press):
-            return await self._submit(checkout_id, owner, payment_method, press)
+        async with self._limiter.limited(LimitedAction(owner, "payment", checkout_id), key):
+            return await self._submit(checkout_id, owner, payment_method, key)
 
-    async def _submit(self, checkout_id: str, owner: str, payment_method: str, press: UpdateKey) -> Snapshot:
+    async def _submit(self, checkout_id: str, owner: str, payment_method: str, key: UpdateKey) -> Snapshot:
         handle = self._handle(checkout_id)
-        async with answered_within(CALL_SECONDS):
+        async with response_within(CALL_SECONDS):
             await self._describe_owned(checkout_id, owner)
-        # Sent to one that has ended, too: Temporal still knows the outcome of an update with this id.
+        # Sent to a checkout that has ended, too: Temporal still knows the outcome of an update with this id.
         submit = Command(
-            CheckoutWorkflow.submit_payment, SubmitPayment(payment_method), press, SUBMIT_SECONDS, _NOT_YOUR_TURN
+            CheckoutWorkflow.submit_payment, SubmitPayment(payment_method), key, SUBMIT_SECONDS, _SUBMIT_PROBLEMS
         )
         snapshot = await send(submit, self._client, handle)
         if snapshot is None:
@@ -147,10 +151,10 @@ class CheckoutService:
     async def wait(
         self, until: Until, latest: Snapshot, seconds: float, hang_up: Coroutine[Any, Any, None]
     ) -> Snapshot:
-        """Hold the answer until the checkout has moved on; see `Waiting.until`."""
+        """Wait until the checkout has changed; see `Waiting.until`."""
         return await self._waiting.until(until, self._handle(latest.view.id), latest, seconds, hang_up)
 
-    async def _start(self, request: CheckoutRequest, claim: Ownership) -> None:
+    async def _start(self, request: CheckoutRequest, ownership: Ownership) -> None:
         await self._client.start_workflow(
             CheckoutWorkflow.run,
             request,
@@ -158,7 +162,7 @@ class CheckoutService:
             task_queue=TASK_QUEUE,
             id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
             id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
-            memo=asdict(claim),
+            memo=asdict(ownership),
             search_attributes=TypedSearchAttributes(
                 [
                     SearchAttributePair(CHECKOUT_STATUS, CheckoutStatus.PROCESSING),
@@ -168,30 +172,30 @@ class CheckoutService:
             ),
             static_summary=static_summary(request),
             static_details=static_details(request),
-            # How long a task that a dead worker had taken stays lost. Ours take milliseconds.
+            # After this time another worker gets the task of one that died. The tasks themselves take milliseconds.
             task_timeout=timedelta(seconds=3),
             rpc_timeout=_CALL_TIMEOUT,
         )
 
-    async def _find_started(self, checkout_id: str, claim: Ownership) -> Accepted:
+    async def _find_started(self, checkout_id: str, ownership: Ownership) -> Accepted:
         handle = self._handle(checkout_id)
         description = await handle.describe(rpc_timeout=_CALL_TIMEOUT)
         memo = await description.memo()
-        if memo.get("fingerprint") != claim.fingerprint:
-            raise Problem(IDEMPOTENCY_KEY_REUSED, "This key stands for a checkout with another body. Take a new key.")
+        if memo.get("fingerprint") != ownership.fingerprint:
+            raise Problem(IDEMPOTENCY_KEY_REUSED, "This key was used for a checkout with another body. Use a new key.")
         return Accepted(await take_snapshot(handle, description), is_replay=True)
 
     async def _describe_owned(self, checkout_id: str, owner: str) -> WorkflowExecutionDescription:
         description = await describe_checkout(self._client, checkout_id)
         memo = await description.memo()
         if memo.get("owner") != owner:
-            raise Problem(UNKNOWN_CHECKOUT, "No checkout of yours has this id.")
+            raise Problem(UNKNOWN_CHECKOUT, "You have no checkout with this id.")
         return description
 
     def _handle(self, checkout_id: str) -> CheckoutHandle:
         return handle_of(self._client, checkout_id)
 
 
-def too_late(status: CheckoutStatus) -> Problem:
-    """What has ended so cannot be cancelled."""
+def not_cancellable(status: CheckoutStatus) -> Problem:
+    """The problem for a checkout that has ended with this status."""
     return Problem(NOT_CANCELLABLE, f"The checkout is {status}; there is nothing to cancel.")

@@ -1,4 +1,4 @@
-"""How the shop is, in a few numbers: how many checkouts wait for somebody, and whether the books agreed."""
+"""The shop in a few numbers: how many checkouts wait for somebody, and what the last reconciliation found."""
 
 import asyncio
 import time
@@ -10,13 +10,13 @@ from typing import Final
 from temporalio.client import Client
 
 from api.temporal.calls import CALL_SECONDS
-from api.temporal.visibility import quoted
+from api.temporal.visibility import CHECKOUT_WORKFLOW, is_of_type, quoted
 from checkout.domain.hold import HOLD_WORKFLOW
 from checkout.domain.reconcile import RECONCILE_WORKFLOW, ReconcileReport
 from checkout.domain.states import CheckoutStatus
 from checkout.temporal.client import CHECKOUT_STATUS
 
-#: For so long nobody asks Temporal again, however often Prometheus and support look.
+#: For so long an overview is returned again, however often Prometheus and support ask for one.
 FRESH_SECONDS: Final = 5.0
 WAITING: Final = (CheckoutStatus.AWAITING_PAYMENT, CheckoutStatus.PAYMENT_STUCK, CheckoutStatus.COMPENSATION_STUCK)
 _CALL_TIMEOUT: Final = timedelta(seconds=CALL_SECONDS)
@@ -37,7 +37,7 @@ class Overview:
 
 
 class Overviews:
-    """Asks Temporal now and then, whoever wants to know."""
+    """Reads an overview from Temporal when it is needed, and keeps it for a moment."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
@@ -48,7 +48,7 @@ class Overviews:
         """An overview that is at most `FRESH_SECONDS` old.
 
         Raises:
-            RPCError: Temporal is away.
+            RPCError: Temporal cannot be reached.
         """
         async with self._one_at_a_time:
             if self._latest is None or time.time() - self._latest.read_at > FRESH_SECONDS:
@@ -61,20 +61,20 @@ class Overviews:
         return Overview(dict(zip(WAITING, counted, strict=True)), mismatches, time.time(), holds)
 
     async def _count(self, status: CheckoutStatus) -> int:
-        # A terminated workflow keeps the status that it published last, and waits for nobody any more.
+        # A terminated workflow keeps the status that it published last, and no longer waits.
         query = (
-            "WorkflowType = 'CheckoutWorkflow' AND ExecutionStatus = 'Running' "
+            f"{is_of_type(CHECKOUT_WORKFLOW)} AND ExecutionStatus = 'Running' "
             f"AND {CHECKOUT_STATUS.name} = {quoted(status)}"
         )
         return (await self._client.count_workflows(query, rpc_timeout=_CALL_TIMEOUT)).count
 
     async def _holds(self) -> int:
-        query = f"WorkflowType = {quoted(HOLD_WORKFLOW)} AND ExecutionStatus = 'Running'"
+        query = f"{is_of_type(HOLD_WORKFLOW)} AND ExecutionStatus = 'Running'"
         return (await self._client.count_workflows(query, rpc_timeout=_CALL_TIMEOUT)).count
 
     async def _mismatches(self) -> int | None:
-        query = f"WorkflowType = {quoted(RECONCILE_WORKFLOW)} AND ExecutionStatus = 'Completed'"
-        # The store lists what has closed by the time of that, the last first.
+        query = f"{is_of_type(RECONCILE_WORKFLOW)} AND ExecutionStatus = 'Completed'"
+        # The store lists closed workflows by the time at which they closed, the last first.
         async for last in self._client.list_workflows(query, page_size=1, limit=1, rpc_timeout=_CALL_TIMEOUT):
             handle = self._client.get_workflow_handle(last.id, run_id=last.run_id, result_type=ReconcileReport)
             report: ReconcileReport = await handle.result(rpc_timeout=_CALL_TIMEOUT)

@@ -1,28 +1,53 @@
-"""What support sends and is answered: reasons, resolutions, filters; the list, and a checkout with its timeline."""
+"""What support sends (reasons, resolutions, filters), and what it gets: the list, and a checkout with its timeline."""
 
 import re
 import unicodedata
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
-from api.storefront.schemas import Body, CheckoutResponse, PaymentMethod, ProviderReference, ResponseModel, no_card
+from api.http.schemas import Matches, Omittable, RequestModel, ResponseModel, Timestamp, Url, no_card
+from api.storefront.schemas import CheckoutResponse, PaymentMethod
 from checkout.domain.states import CheckoutStatus, PaymentStatus
 from checkout.domain.text import looks_like_a_card_number
 
 MAX_LIMIT: Final = 100
 #: Control characters, and the two that break lines without being one.
 _UNWANTED: Final = frozenset({"Cc", "Zl", "Zp"})
-#: The same for readers of the OpenAPI page: one line that says something, with any white space around it.
+#: The same for the OpenAPI document: one line that says something, with any white space around it.
 _ONE_LINE: Final = r"^\s*[^\s\x00-\x1f\x7f-\x9f]([^\x00-\x1f\x7f-\x9f\u2028\u2029]*[^\s\x00-\x1f\x7f-\x9f])?\s*$"
 #: Visible ASCII, without what Temporal cannot search for.
 _SEARCHABLE: Final = r"^[!#-&(-\[\]-~]{1,128}$"
-Action = Literal["retry_payment", "resolve_payment", "cancel"]
-Outcome = Literal["captured", "not_charged"]
-#: What Temporal says of the workflow itself; work on the checkout goes on only while it runs.
-WorkflowState = Literal["running", "completed", "failed", "canceled", "terminated", "continued_as_new", "timed_out"]
+
+
+class SupportAction(StrEnum):
+    """What support may do with a checkout."""
+
+    RETRY_PAYMENT = "retry_payment"
+    RESOLVE_PAYMENT = "resolve_payment"
+    CANCEL = "cancel"
+
+
+class PaymentResolution(StrEnum):
+    """How a person resolves a stuck payment."""
+
+    CAPTURED = "captured"
+    NOT_CHARGED = "not_charged"
+
+
+class WorkflowState(StrEnum):
+    """The state of a checkout's workflow in Temporal; only while it is running does the checkout go on."""
+
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELED = "canceled"
+    TERMINATED = "terminated"
+    CONTINUED_AS_NEW = "continued_as_new"
+    TIMED_OUT = "timed_out"
 
 
 def _one_line(value: str) -> str:
@@ -37,7 +62,7 @@ def _one_line(value: str) -> str:
 
 
 def _searchable(value: str) -> str:
-    # Temporal's list filters lose or misread these, even where they are escaped: the answer would be an empty list, or
+    # Temporal's list filters lose or misread these, even where they are escaped: the list would be empty, or have
     # another customer's checkouts.
     if not re.fullmatch(r"[!-~]{1,128}", value):
         raise PydanticCustomError("searchable", "must be 1 to 128 visible ASCII characters, without spaces")
@@ -47,7 +72,7 @@ def _searchable(value: str) -> str:
 
 
 def _moment(value: object) -> object:
-    """ISO 8601; without an offset it is UTC, and a `+` that came as a space is one again."""
+    """ISO 8601; without an offset it is UTC, and a space before an offset was a `+` in the URL."""
     if not isinstance(value, str):
         return value
     try:
@@ -57,7 +82,7 @@ def _moment(value: object) -> object:
         raise PydanticCustomError("moment", "must be a date and time of ISO 8601, such as 2026-11-23T09:30Z") from None
 
 
-Reason = Annotated[
+ReasonText = Annotated[
     str, Field(min_length=1, max_length=500, json_schema_extra={"pattern": _ONE_LINE}), AfterValidator(_one_line)
 ]
 Searched = Annotated[
@@ -67,44 +92,53 @@ Searched = Annotated[
     AfterValidator(no_card),
 ]
 Moment = Annotated[datetime, BeforeValidator(_moment)]
+ProviderReference = Annotated[
+    str,
+    Matches("[A-Za-z0-9_]{1,255}", "must be 1 to 255 letters, digits or underscores"),
+    AfterValidator(no_card),
+]
 
 
-class RetryBody(Body):
-    """Charge again, once it is certain that the previous try took nothing."""
+class RetryBody(RequestModel):
+    """Charge again, once it is certain that the previous try took no money."""
 
-    reason: Annotated[Reason, Field(description="why, for the audit log; one line")]
+    reason: Annotated[ReasonText, Field(description="why, for the audit log; one line")]
     payment_method: Annotated[PaymentMethod | None, Field(description="another method; none: the same again")] = None
 
 
-class ResolveBody(Body):
-    """What a person knows of the stuck payment. The provider is asked, and believed when it answers."""
+class ResolveBody(RequestModel):
+    """What a person knows of the stuck payment. The provider is asked, and its word counts when it responds."""
 
-    outcome: Annotated[Outcome, Field(description="whether the money was taken")]
+    outcome: Annotated[PaymentResolution, Field(strict=False, description="whether the money was taken")]
     provider_reference: Annotated[
         ProviderReference | None,
-        Field(description="the provider's id of the payment (pi_...): the proof of a capture while it is silent"),
+        Field(
+            description="the provider's id of the payment (pi_...): needed for a capture when the provider is silent"
+        ),
     ] = None
-    reason: Annotated[Reason, Field(description="how it is known, for the audit log; one line")]
+    reason: Annotated[ReasonText, Field(description="how it is known, for the audit log; one line")]
 
 
-class SupportCancelBody(Body):
+class SupportCancelBody(RequestModel):
     """Undo the checkout now."""
 
-    reason: Annotated[Reason, Field(description="why, for the audit log; one line")]
+    reason: Annotated[ReasonText, Field(description="why, for the audit log; one line")]
 
 
 class ListQuery(BaseModel):
-    """The filters of the list, all of which have to hold, and the page that is wanted."""
+    """The filters of the list, which all have to match, and the page."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    status: Annotated[CheckoutStatus | None, Field(description="where the checkout stands")] = None
-    customer_id: Annotated[Searched | None, Field(description="this customer's")] = None
-    order_number: Annotated[Searched | None, Field(description="the one with this order number")] = None
-    since: Annotated[Moment | None, Field(description="created then or later; ISO 8601")] = None
-    until: Annotated[Moment | None, Field(description="created before then; ISO 8601")] = None
+    status: Annotated[CheckoutStatus | None, Omittable(), Field(description="where the checkout stands")] = None
+    customer_id: Annotated[Searched | None, Omittable(), Field(description="this customer's")] = None
+    order_number: Annotated[Searched | None, Omittable(), Field(description="the one with this order number")] = None
+    since: Annotated[Moment | None, Omittable(), Field(description="created then or later; ISO 8601")] = None
+    until: Annotated[Moment | None, Omittable(), Field(description="created before then; ISO 8601")] = None
     limit: Annotated[int, Field(ge=1, le=MAX_LIMIT, description="at most so many")] = 50
-    cursor: Annotated[str | None, Field(max_length=1000, description="`next_cursor` of the page before")] = None
+    cursor: Annotated[
+        str | None, Omittable(), Field(max_length=1000, description="`next_cursor` of the page before")
+    ] = None
 
     @property
     def filters(self) -> dict[str, str]:
@@ -113,7 +147,7 @@ class ListQuery(BaseModel):
 
 
 class ListedCheckout(ResponseModel):
-    """One checkout as Temporal lists it. Statuses are the last that it published, whatever became of its workflow."""
+    """One checkout as Temporal lists it. The statuses are the last that it published, whatever its workflow's state."""
 
     id: str
     status: CheckoutStatus
@@ -121,9 +155,9 @@ class ListedCheckout(ResponseModel):
     workflow: Annotated[WorkflowState, Field(description="`running` or `completed`, if all is well")]
     customer_id: str | None
     order_number: str | None
-    created_at: str
-    ended_at: str | None
-    temporal_ui_url: str | None
+    created_at: Timestamp
+    ended_at: Timestamp | None
+    temporal_ui_url: Url | None
 
 
 class ListResponse(ResponseModel):
@@ -132,14 +166,14 @@ class ListResponse(ResponseModel):
     checkouts: tuple[ListedCheckout, ...]
     next_cursor: Annotated[str | None, Field(description="for the next page; null on the last")]
     mismatches: Annotated[
-        int | None, Field(description="what the last reconciliation found and could not put right; null before any")
+        int | None, Field(description="mismatches that the last reconciliation could not repair; null before the first")
     ]
 
 
 class TimelineResponse(ResponseModel):
     """One thing that happened, when, on whose behalf, and why."""
 
-    at: str
+    at: Timestamp
     kind: Literal["step", "attempt", "event", "staff"]
     what: str
     actor: str
@@ -150,8 +184,8 @@ class SupportResponse(CheckoutResponse):
     """The view, and what support needs to act on it."""
 
     workflow: Annotated[WorkflowState, Field(description="`running` or `completed`, if all is well")]
-    can: Annotated[tuple[Action, ...], Field(description="what support may do now")]
+    can: Annotated[tuple[SupportAction, ...], Field(description="what support may do now")]
     timeline: Annotated[
-        tuple[TimelineResponse, ...] | None, Field(description="oldest first; null while no worker answers")
+        tuple[TimelineResponse, ...] | None, Field(description="oldest first; null while no worker responds")
     ]
-    temporal_ui_url: Annotated[str | None, Field(description="the workflow in Temporal's web UI")]
+    temporal_ui_url: Annotated[Url | None, Field(description="the workflow in Temporal's web UI")]

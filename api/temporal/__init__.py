@@ -1,1 +1,4 @@
-"""TODO."""
+"""How the API speaks with Temporal: calls with a deadline, updates, snapshots of a checkout, waiting, lists.
+
+HTTP does not belong here, except for the problems that failed calls become; nor what one kind of route alone needs.
+"""

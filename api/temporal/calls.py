@@ -11,13 +11,13 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from api.http.problems import TEMPORAL_OVERLOADED, TEMPORAL_UNAVAILABLE, Problem
 
-#: How long one look at Temporal may take before the client is told to come back.
+#: How long one call of Temporal may take before the client is told to send its request again.
 CALL_SECONDS: Final = 5.0
 
 _log = logging.getLogger("checkout.api")
 
-#: Temporal is away, or on its way back; anything else is for an operator to repair.
-_PASSING = frozenset(
+#: Temporal is down or restarting; anything else is for an operator to repair.
+_TRANSIENT = frozenset(
     {
         RPCStatusCode.CANCELLED,
         RPCStatusCode.UNKNOWN,
@@ -30,21 +30,21 @@ _PASSING = frozenset(
 
 
 @asynccontextmanager
-async def answered_within(seconds: float) -> AsyncIterator[None]:
-    """Bound what is awaited inside, connecting included, and translate what Temporal's absence looks like.
+async def response_within(seconds: float) -> AsyncIterator[None]:
+    """Bound the calls inside, connecting included, and turn failures of Temporal into problems.
 
     Raises:
-        Problem: 503 when Temporal is away, has too much to do, or refuses us.
+        Problem: 503 when Temporal cannot be reached, is overloaded, or refuses the call.
     """
     try:
         async with asyncio.timeout(seconds):
             yield
     except TimeoutError as error:
-        raise unavailable("it did not answer in time") from error
+        raise unavailable("it did not respond in time") from error
     except RPCError as error:
         raise as_problem(error) from error
     except RuntimeError as error:
-        # What a lazy client raises while it cannot connect; it has no class of its own.
+        # What a lazy client raises while it cannot connect; the SDK has no class for it.
         if not str(error).startswith("Failed client connect"):
             raise
         raise unavailable("there is no connection") from error
@@ -53,19 +53,19 @@ async def answered_within(seconds: float) -> AsyncIterator[None]:
 def as_problem(error: RPCError) -> Problem:
     """The problem that stands for this failure of a call."""
     if error.status == RPCStatusCode.RESOURCE_EXHAUSTED:
-        return Problem(TEMPORAL_OVERLOADED, "Temporal has more to do than it can. Send the same request again later.")
-    if error.status not in _PASSING:
-        # A missing namespace, search attribute or permission: no retry of the client's will repair it.
-        _log.error("Temporal refuses our calls (%s): %s", error.status.name, error.message)
-        return unavailable("it refuses our calls")
-    return unavailable("it does not answer")
+        return Problem(TEMPORAL_OVERLOADED, "Temporal is overloaded. Send the same request again later.")
+    if error.status not in _TRANSIENT:
+        # A missing namespace, search attribute or permission: no retry of a client will repair it.
+        _log.error("Temporal refuses the calls of this API (%s): %s", error.status.name, error.message)
+        return unavailable("it refuses the calls of this API")
+    return unavailable("it does not respond")
 
 
 def unavailable(what: str) -> Problem:
-    """Temporal is away, and the client loses nothing by asking again."""
+    """The problem of a Temporal that cannot be reached: the client may safely send its request again."""
     return Problem(
         TEMPORAL_UNAVAILABLE,
-        f"Temporal cannot be reached: {what}. Send the same request again: nothing was started, or it will be found.",
+        f"Temporal cannot be reached: {what}. Send the same request again; nothing is done twice.",
     )
 
 

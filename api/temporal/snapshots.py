@@ -1,4 +1,4 @@
-"""What can be said of a checkout right now: by its worker, by its close event, or by Temporal alone."""
+"""A checkout as it is now: from its worker, from its result, or from what Temporal alone knows."""
 
 import asyncio
 import logging
@@ -25,19 +25,19 @@ from checkout.domain.view import CheckoutView, view_at_start
 from checkout.temporal.client import CHECKOUT_STATUS, ORDER_NUMBER, PAYMENT_STATUS
 from workflows.checkout import CheckoutWorkflow
 
-#: How long a worker may take to answer before the client gets what Temporal knows.
+#: How long a worker may take to respond before the client gets what Temporal alone knows.
 QUERY_SECONDS: Final = 2.0
 
 CheckoutHandle: TypeAlias = WorkflowHandle[CheckoutWorkflow, CheckoutView]
 _log = logging.getLogger("checkout.api")
 
-#: What a query ends with when no worker takes it, or none can get the workflow to run.
+#: The status of a query when no worker takes it, or none can replay the workflow.
 NO_WORKER = frozenset({RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.FAILED_PRECONDITION, RPCStatusCode.CANCELLED})
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A view, and whether it is stale: put together from what Temporal knows, because no worker answered."""
+    """A view; ``is_stale``: it was put together from what Temporal knows, because no worker responded."""
 
     view: CheckoutView
     is_stale: bool = False
@@ -47,8 +47,8 @@ async def take_snapshot(handle: CheckoutHandle, description: WorkflowExecutionDe
     """The checkout as it is now. ``description`` is a fresh one of the same workflow.
 
     Raises:
-        Problem: 500 when the workflow has failed, so that nothing works on the checkout any more.
-        RPCError: Temporal is away.
+        Problem: 500 when the workflow has failed.
+        RPCError: Temporal cannot be reached.
     """
     if description.status != WorkflowExecutionStatus.RUNNING:
         return Snapshot(await final_view(handle))
@@ -56,13 +56,13 @@ async def take_snapshot(handle: CheckoutHandle, description: WorkflowExecutionDe
 
 
 async def describe_checkout(client: Client, checkout_id: str) -> WorkflowExecutionDescription:
-    """What Temporal knows of the checkout.
+    """Temporal's description of the checkout's workflow.
 
     Raises:
         Problem: 404 when there is none of this id.
-        RPCError: Temporal is away.
+        RPCError: Temporal cannot be reached.
     """
-    unknown = Problem(UNKNOWN_CHECKOUT, "No checkout of yours has this id.")
+    unknown = Problem(UNKNOWN_CHECKOUT, "You have no checkout with this id.")
     if not is_checkout_id(checkout_id):
         raise unknown
     try:
@@ -79,14 +79,14 @@ def handle_of(client: Client, checkout_id: str) -> CheckoutHandle:
 
 
 async def last_known(handle: CheckoutHandle, description: WorkflowExecutionDescription) -> Snapshot:
-    """What a worker says of the checkout, closed or not; else what Temporal knows of it.
+    """What a worker responds, whether the workflow is closed or not; else what Temporal knows.
 
     Raises:
-        RPCError: Temporal is away.
+        RPCError: Temporal cannot be reached.
     """
     try:
         query_timeout = timedelta(seconds=QUERY_SECONDS)
-        # The time-out of a call is that of one try: the SDK makes another when Temporal gives up a moment before it.
+        # The SDK's timeout is for one try, and the SDK makes another when Temporal itself times out a moment earlier.
         async with asyncio.timeout(QUERY_SECONDS):
             return Snapshot(await handle.query(CheckoutWorkflow.status, rpc_timeout=query_timeout))
     except TimeoutError:
@@ -100,7 +100,7 @@ async def last_known(handle: CheckoutHandle, description: WorkflowExecutionDescr
 
 
 async def final_view(handle: CheckoutHandle) -> CheckoutView:
-    """The result of a workflow, once it is closed; waits for that. It needs no worker.
+    """The result of the workflow; waits until it has one. Needs no worker.
 
     Raises:
         Problem: 500 when it closed without a result.
@@ -110,13 +110,13 @@ async def final_view(handle: CheckoutHandle) -> CheckoutView:
     except WorkflowFailureError as error:
         raise Problem(
             CHECKOUT_FAILED,
-            "Nothing works on this checkout any more. Support has to look at what became of it.",
+            "The workflow of this checkout has failed. Support has to check the stock, the order and the payment.",
             members={"checkout_id": handle.id},
         ) from error
 
 
 def known_status(description: WorkflowExecutionDescription) -> CheckoutStatus:
-    """The status that the workflow published last."""
+    """The last status that the workflow published as a search attribute."""
     return CheckoutStatus(description.typed_search_attributes.get(CHECKOUT_STATUS, CheckoutStatus.PROCESSING))
 
 

@@ -1,4 +1,4 @@
-"""What an operator reads in the Temporal UI about what the API started."""
+"""What an operator reads in the Temporal UI about a workflow that the API has started."""
 
 import re
 from collections.abc import Sequence
@@ -37,8 +37,8 @@ def static_details(request: CheckoutRequest) -> str:
         f"Customer {_plain(request.customer_id)}{cart}, {len(request.lines)} article(s), "
         f"paid with {_plain(request.payment_method)}.\n\n"
         "* **Cancel** undoes it: the money goes back, the order is cancelled, the stock is released.\n"
-        "* **Terminate** undoes nothing and leaves stock or money taken. Never do it.\n"
-        "* The *current details* say where it stands. Retries are automatic."
+        "* **Terminate** undoes nothing: stock stays held and money stays taken. Never use it.\n"
+        "* The *current details* say what is going on. Retries are automatic."
     )
 
 
@@ -47,5 +47,5 @@ def _shortened(text: str) -> str:
 
 
 def _plain(text: str) -> str:
-    # The UI renders Markdown, and a customer's id must not become a link in it.
+    # The UI renders Markdown, and a customer's id must not become a link there.
     return re.sub(r"[^\w.@+-]", "?", text, flags=re.ASCII)

@@ -1,7 +1,7 @@
-"""Whether Temporal takes an update at all: it allows a workflow ten at once, and two thousand for each of its runs.
+"""Temporal's own limits of updates: it allows a workflow ten at once, and two thousand for each of its runs.
 
-The client of the SDK tries again when it is told of the first limit, for a quarter of a minute and without a word; the
-second looks like a permission that is missing. So the first call is made here, once, and both are told as they are.
+The SDK's client retries silently for 15 seconds at the first limit; the second looks like a missing permission. So the
+first call is made here, once, and each limit has a problem of its own.
 """
 
 import asyncio
@@ -26,13 +26,13 @@ _COMPLETED: Final = UpdateWorkflowExecutionLifecycleStage.UPDATE_WORKFLOW_EXECUT
 async def send_once(
     client: Client, workflow_id: str, update: str, argument: Any, update_id: str
 ) -> CheckoutView | None:
-    """Send the update; the view that it returns, or None when there is no answer yet: to be sent again as usual.
+    """Send the update once; the view that it returns, or None when there is none yet: then it has to be sent as usual.
 
     Raises:
-        Problem: 429 when as many as may be are under way; 409 when the run has taken all that it may.
+        Problem: 429 when too many are in progress; 409 when the run has had all that it may have.
         WorkflowUpdateFailedError: the workflow refuses it.
-        WorkflowUpdateRPCTimeoutOrCancelledError: the time of the caller is up.
-        RPCError: Temporal knows no such workflow, or cannot be asked.
+        WorkflowUpdateRPCTimeoutOrCancelledError: the caller's deadline has passed.
+        RPCError: there is no such workflow.
     """
     request = UpdateWorkflowExecutionRequest(
         namespace=client.namespace,
@@ -52,7 +52,7 @@ async def send_once(
             raise
         return None
     except asyncio.CancelledError as error:
-        # As the SDK's own call does: the update may have been taken.
+        # As the SDK's own call does: the update may have been accepted.
         raise WorkflowUpdateRPCTimeoutOrCancelledError from error
     return await _view(client, response.outcome) if response.HasField("outcome") else None
 
@@ -67,12 +67,15 @@ async def _view(client: Client, outcome: Outcome) -> CheckoutView:
 def limit_problem(error: RPCError) -> Problem | None:
     """The problem for a limit of one workflow; None for any other failure of a call."""
     if error.status == RPCStatusCode.RESOURCE_EXHAUSTED and _is_about_concurrency(error):
-        return Problem(TOO_MANY_AT_ONCE, "As many actions on this checkout as Temporal takes at once are under way.")
+        return Problem(
+            TOO_MANY_AT_ONCE,
+            "Too many actions on this checkout are in progress. Send it again when one of them has ended.",
+        )
     if error.status == RPCStatusCode.FAILED_PRECONDITION and error.message.startswith(_TOTAL_LIMIT):
         return Problem(
             UPDATE_LIMIT_REACHED,
-            "Temporal takes no further action for this checkout until it waits again. It goes on by itself; an "
-            "operator may undo it with Cancel in the Temporal UI.",
+            "Temporal accepts no further action for this checkout until it continues in a new run. The checkout goes "
+            "on by itself; an operator may undo it with Cancel in the Temporal UI.",
         )
     return None
 

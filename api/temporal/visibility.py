@@ -1,8 +1,8 @@
 """Lists of checkouts from Temporal's visibility store, newest first.
 
-The store knows no ORDER BY on SQL databases: it lists what is open, and then what has closed, the last closed first. So
-a page is cut out by time: a window that ends where the page begins and holds enough checkouts to fill it, few enough to
-be sorted here. What starts meanwhile comes before the window, so no page repeats or misses anything because of it.
+On SQL databases the store has no ORDER BY: it lists open workflows first, then closed ones, the last closed first. So a
+page is selected by time: a window that ends where the page begins and holds enough checkouts to fill it, few enough to
+be sorted here. A checkout that starts meanwhile comes before the window, so no page repeats or misses one.
 """
 
 from collections.abc import Iterator
@@ -12,11 +12,13 @@ from typing import Final
 
 from temporalio.client import Client, WorkflowExecution
 
-from api.http.cursors import Place
+from api.http.cursors import CursorPosition
 from api.support.schemas import ListQuery
 from api.temporal.calls import CALL_SECONDS
 from checkout.temporal.client import CHECKOUT_STATUS, CUSTOMER_ID, ORDER_NUMBER
+from workflows.checkout import CheckoutWorkflow
 
+CHECKOUT_WORKFLOW: Final = CheckoutWorkflow.__name__
 #: More than this many are not fetched and sorted for one page.
 MAX_SORTED: Final = 500
 _FIRST_SPAN: Final = timedelta(minutes=1)
@@ -31,6 +33,11 @@ def quoted(value: str) -> str:
     return "'" + value.replace("\\", "\\\\").replace("'", "''") + "'"
 
 
+def is_of_type(workflow_type: str) -> str:
+    """The term of a list filter for workflows of this type."""
+    return f"WorkflowType = {quoted(workflow_type)}"
+
+
 @dataclass(frozen=True)
 class Window:
     """Checkouts that match, started at ``since`` or later, and before ``until`` (``including`` it on a later page)."""
@@ -41,12 +48,12 @@ class Window:
     including: bool = False
 
     def filter(self) -> str:
-        """As a list filter of Temporal's."""
+        """The list filter, in Temporal's syntax."""
         return " AND ".join(self._terms())
 
     def _terms(self) -> Iterator[str]:
-        yield "WorkflowType = 'CheckoutWorkflow'"
-        yield "ExecutionStatus != 'ContinuedAsNew'"  # Another run goes on with it, and is listed instead.
+        yield is_of_type(CHECKOUT_WORKFLOW)
+        yield "ExecutionStatus != 'ContinuedAsNew'"  # The next run of the same checkout is listed instead.
         for key, name in _FILTERS:
             value = getattr(self.wanted, name)
             if value is not None:
@@ -57,26 +64,26 @@ class Window:
 
 
 class CheckoutList:
-    """Asks the visibility store, over one client."""
+    """Reads the visibility store, with one client."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
 
-    async def newest(self, wanted: ListQuery, after: Place | None) -> list[WorkflowExecution]:
-        """The page after the place, and one checkout more if there is one.
+    async def newest(self, wanted: ListQuery, after: CursorPosition | None) -> list[WorkflowExecution]:
+        """The page after the position, and one checkout more if there is one.
 
         Raises:
-            RPCError: Temporal is away.
+            RPCError: Temporal cannot be reached.
         """
         since = wanted.since or _BEFORE_ALL
         whole = Window(wanted, since, after.started_at if after else wanted.until, including=after is not None)
         window = await self._narrowed(whole, wanted.limit + 1 + await self._ties(whole))
-        rows = [(place_of(each), each) for each in await self._fetch(window) if is_wanted(each, wanted)]
+        rows = [(position_of(each), each) for each in await self._fetch(window) if is_wanted(each, wanted)]
         rows.sort(key=lambda row: row[0], reverse=True)
-        return [each for place, each in rows if after is None or place < after][: wanted.limit + 1]
+        return [each for position, each in rows if after is None or position < after][: wanted.limit + 1]
 
     async def _ties(self, whole: Window) -> int:
-        """How many of the window stand where the page begins; some of them were on the page before."""
+        """How many of the window have the start time at which the page begins; some were on the page before."""
         if not whole.including or whole.until is None:
             return 0
         return await self._count(replace(whole, since=whole.until))
@@ -116,12 +123,12 @@ class CheckoutList:
 
 
 def is_wanted(execution: WorkflowExecution, wanted: ListQuery) -> bool:
-    """Whether the row has exactly the values that were asked for, however Temporal has read the filter."""
+    """Whether the row has exactly the values of the filters, however Temporal has read them."""
     published = execution.typed_search_attributes
-    asked = [(key, getattr(wanted, name)) for key, name in _FILTERS]
-    return all(value is None or published.get(key) == value for key, value in asked)
+    values = [(key, getattr(wanted, name)) for key, name in _FILTERS]
+    return all(value is None or published.get(key) == value for key, value in values)
 
 
-def place_of(execution: WorkflowExecution) -> Place:
-    """Where the checkout stands in the list."""
-    return Place(execution.start_time, execution.id)
+def position_of(execution: WorkflowExecution) -> CursorPosition:
+    """The position of the checkout in the list."""
+    return CursorPosition(execution.start_time, execution.id)

@@ -1,8 +1,8 @@
-"""Holding an answer until a checkout has moved on, without asking its worker for more than it must.
+"""Waiting until a checkout has changed, with few calls of Temporal and fewer queries of a worker.
 
-Most checkouts are over in a moment, and Temporal tells of an ending by itself (a long poll on the close event, which
-needs no worker). Beside it we look at the description now and then, for states that are not an ending; a worker is
-asked only when the history has grown since.
+Most checkouts end within a moment, and Temporal reports an ending by itself (a long poll on the close event, which
+needs no worker). For states that are not an ending the description is read now and then; a worker is queried only when
+the history has grown since.
 """
 
 import asyncio
@@ -19,19 +19,19 @@ from api.temporal.snapshots import CheckoutHandle, Snapshot, final_view, known_s
 
 FIRST_LOOK_SECONDS: Final = 0.25
 SLOWEST_LOOK_SECONDS: Final = 1.0
-#: All who wait together look no more often than this: waiting must not be a load of its own when many do.
+#: Read by all requests that wait, together: many that wait must not become a load of their own.
 MOST_LOOKS_PER_SECOND: Final = 25
 
 
 @dataclass(frozen=True)
 class Until:
-    """What is waited for: ``enough`` judges a snapshot, ``worth_asking`` whether a description hints at one."""
+    """A condition: ``enough`` judges a snapshot; ``worth_asking``, from a description, whether a query is worth it."""
 
     enough: Callable[[Snapshot], bool]
     worth_asking: Callable[[WorkflowExecutionDescription], bool] = lambda _: True
 
 
-#: The machine has done what it can for now: the checkout is over, or somebody else has to act.
+#: The workflow has done what it can for now: the checkout has ended, or somebody else has to act.
 SETTLED: Final = Until(
     enough=lambda snapshot: not snapshot.view.status.is_busy,
     worth_asking=lambda description: not known_status(description).is_busy,
@@ -39,7 +39,7 @@ SETTLED: Final = Until(
 
 
 class Waiting:
-    """Those who wait in this process, and how often they may look."""
+    """Waits for checkouts, and bounds how often all that wait in this process read a description."""
 
     def __init__(self) -> None:
         self._count = 0
@@ -49,7 +49,7 @@ class Waiting:
     ) -> Snapshot:
         """The first snapshot that is enough, or ``latest`` when the time is up or ``hang_up`` returns before.
 
-        A checkout that ends is always enough. While Temporal is away, ``latest`` stays the last that was known.
+        A checkout that ends is always enough. While Temporal cannot be reached, ``latest`` is returned.
 
         Raises:
             Problem: 500 when the workflow fails.
@@ -71,7 +71,7 @@ class Waiting:
             try:
                 latest = task.result() or latest
             except RPCError:
-                # The checkout is with Temporal and goes on; what the client gets is true, only not news.
+                # The checkout goes on; the client gets the last view that is known.
                 continue
         return latest
 
@@ -81,7 +81,7 @@ class Waiting:
             await asyncio.sleep(max(pause, self._count / MOST_LOOKS_PER_SECOND))
             pause = min(pause * 2, SLOWEST_LOOK_SECONDS)
             description = await handle.describe(rpc_timeout=timedelta(seconds=CALL_SECONDS))
-            latest = (description.run_id, description.history_length)  # A run that goes on begins a new history.
+            latest = (description.run_id, description.history_length)  # Continue-as-new begins a new history.
             if latest != seen and until.worth_asking(description):
                 seen = latest
                 snapshot = await take_snapshot(handle, description)

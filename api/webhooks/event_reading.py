@@ -1,7 +1,7 @@
-"""Reading the bodies of events, which anybody may send: whose they are is known only once they are there.
+"""Reading the bodies of events, which anybody may send: only a whole body shows who signed it.
 
-So many are read at once, and when there is one more, the one that has taken longest is given up. A genuine event is
-there within moments; senders who never finish only ever push out one another.
+The number read at once is limited; when there is one more, the one that has taken longest is aborted. A genuine event
+arrives within moments, so senders that never finish displace each other only.
 """
 
 import asyncio
@@ -20,9 +20,9 @@ class EventReading:
 
     @contextmanager
     def place(self) -> Iterator[asyncio.Timeout]:
-        """A place among them, as the time limit to read under; it may come to its end at any moment."""
+        """A place among them: the time limit to read under, which may end at any moment."""
         if len(self._oldest_first) >= self._at_most:
-            self._give_up_the_oldest()
+            self._abort_oldest()
         limit = time_for_a_body()
         self._oldest_first[limit] = None
         try:
@@ -30,9 +30,9 @@ class EventReading:
         finally:
             self._oldest_first.pop(limit, None)
 
-    def _give_up_the_oldest(self) -> None:
+    def _abort_oldest(self) -> None:
         oldest = next(iter(self._oldest_first))
         del self._oldest_first[oldest]
-        # One whose time is up already ends by itself.
+        # One whose time is over already ends by itself.
         if not oldest.expired():
             oldest.reschedule(asyncio.get_running_loop().time())

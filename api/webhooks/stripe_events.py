@@ -1,7 +1,7 @@
-"""The provider's events: genuine or not, and what of them concerns us (https://docs.stripe.com/webhooks).
+"""The provider's events: their signatures, and what is read of them (https://docs.stripe.com/webhooks).
 
-An event is a hint to look again, never a fact, so little is taken from it: its id, its type, whose payment it is. Of
-which mode and account it is, is passed on: the worker has the provider's key, and knows which are ours.
+An event is a reason to look again, never a fact, so little is read of it: its id, its type, its payment. Its mode and
+account are passed on: the worker has the provider's key, and knows which are the shop's.
 """
 
 import json
@@ -15,27 +15,27 @@ from api.http.idempotency import is_checkout_id
 from api.http.problems import INVALID_EVENT, INVALID_SIGNATURE, MALFORMED_JSON, Problem
 from checkout.domain.events import PaymentEvent
 
-#: Stripe's own default: an event that was signed longer ago may be a replay of somebody else's.
+#: Stripe's own default: an event that was signed longer ago may be a replay by an attacker.
 TOLERANCE_SECONDS: Final = 300
 
-#: Those of payments, and of what gives money back or takes it (https://docs.stripe.com/api/events/types).
-_OUR_TYPES = re.compile(r"(payment_intent|refund|charge\.dispute)\.[a-z_]{1,60}|charge\.(refunded|refund\.updated)")
+#: Events of payments, refunds and disputes (https://docs.stripe.com/api/events/types).
+_PAYMENT_TYPES = re.compile(r"(payment_intent|refund|charge\.dispute)\.[a-z_]{1,60}|charge\.(refunded|refund\.updated)")
 _EVENT_ID = re.compile(r"evt_[A-Za-z0-9_]{1,251}")
 _ACCOUNT_ID = re.compile(r"acct_[A-Za-z0-9_]{1,250}")
 _INTENT_ID = re.compile(r"pi_[A-Za-z0-9_]{1,252}")
 
 
 def verify(raw: bytes, header: str | None, secrets: Sequence[str]) -> None:
-    """Whether one of the secrets signed these very bytes, and did so lately.
+    """Accept these bytes only if one of the secrets signed exactly them, not long ago.
 
     Raises:
-        Problem: 400; which of the checks failed is not told.
+        Problem: 400; it does not say which of the checks failed.
     """
     text = _utf8(raw)
     # The package compares signatures as text, which Python allows for ASCII alone.
     if text is None or header is None or not header.isascii() or not any(_signed(text, header, s) for s in secrets):
         raise Problem(
-            INVALID_SIGNATURE, "Stripe-Signature is missing, stale, or none of this endpoint's secrets made it."
+            INVALID_SIGNATURE, "Stripe-Signature is missing, too old, or not made with a secret of this endpoint."
         )
 
 
@@ -48,7 +48,7 @@ def _signed(text: str, header: str, secret: str) -> bool:
 
 
 def read_event(raw: bytes) -> PaymentEvent | None:
-    """The event, or None when it concerns nothing of ours.
+    """The event, or None when it concerns no payment.
 
     Raises:
         Problem: 400 when the body is not an event.
@@ -66,42 +66,42 @@ def read_event(raw: bytes) -> PaymentEvent | None:
             "data": {"object": dict(of)},
         }:
             if not _EVENT_ID.fullmatch(name) or not 0 <= created < 2**33:
-                raise Problem(INVALID_EVENT, "Its id or its time is none that an event has.")
-            return _ours(name, kind, created, of, _origin(event))
-    raise Problem(INVALID_EVENT, "It has no object, id, type, created and data.object, as events have.")
+                raise Problem(INVALID_EVENT, "The id or the time of the event is not valid.")
+            return _payment_event(name, kind, created, of, _origin(event))
+    raise Problem(INVALID_EVENT, "An event has object, id, type, created and data.object.")
 
 
 def _origin(event: Mapping[str, Any]) -> tuple[bool | None, str | None]:
     """Its mode and its account, each None if the event has none.
 
     Raises:
-        Problem: 400; what cannot be read must not be taken for ours.
+        Problem: 400; an event that cannot be read must not be accepted.
     """
     match event.get("livemode"), event.get("account"):
         case (bool() | None) as is_live, None:
             return is_live, None
         case (bool() | None) as is_live, str(account) if _ACCOUNT_ID.fullmatch(account):
             return is_live, account
-    raise Problem(INVALID_EVENT, "Its livemode or its account is none that an event has.")
+    raise Problem(INVALID_EVENT, "The livemode or the account of the event is not valid.")
 
 
-def _ours(
+def _payment_event(
     name: str, kind: str, created: int, of: Mapping[str, Any], origin: tuple[bool | None, str | None]
 ) -> PaymentEvent | None:
     reference = of.get("id") if kind.startswith("payment_intent.") else _id(of.get("payment_intent"))
-    if not _OUR_TYPES.fullmatch(kind) or not isinstance(reference, str) or not _INTENT_ID.fullmatch(reference):
+    if not _PAYMENT_TYPES.fullmatch(kind) or not isinstance(reference, str) or not _INTENT_ID.fullmatch(reference):
         return None
     return PaymentEvent(name, kind, reference, _checkout_id(of.get("metadata")), created, *origin)
 
 
 def _id(value: Any) -> Any:
-    """Of a reference, which may have been expanded to the object itself."""
+    """The id of a reference, which may have been expanded to the object itself."""
     return value.get("id") if isinstance(value, dict) else value
 
 
 def _checkout_id(metadata: Any) -> str | None:
     found = metadata.get("checkout_id") if isinstance(metadata, dict) else None
-    # Other programs may use the same account, and name things in their own way.
+    # Other programs may use the same account, with metadata of their own.
     return found if isinstance(found, str) and is_checkout_id(found) else None
 
 

@@ -21,7 +21,7 @@ BUGS = (
     Bug(
         "another-body-under-the-key",
         "A used idempotency key is accepted with another body, and answered with the first one's checkout.",
-        (Edit(_DESK, 'if memo.get("fingerprint") != claim.fingerprint:', 'if "fingerprint" not in memo:'),),
+        (Edit(_DESK, 'if memo.get("fingerprint") != ownership.fingerprint:', 'if "fingerprint" not in memo:'),),
         campaign=Campaign("2 client-other-body", checkouts=60),
     ),
     Bug(

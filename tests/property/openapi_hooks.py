@@ -1,4 +1,4 @@
-"""What schemathesis has to be told of our API that no OpenAPI document can say. It loads this file by itself."""
+"""What schemathesis has to know of the API that no OpenAPI document can say. It loads this file by itself."""
 
 import uuid
 from typing import Any
@@ -7,7 +7,7 @@ import schemathesis
 from schemathesis.core.failures import Failure
 from schemathesis.openapi.checks import RejectedPositiveData
 
-from api.openapi.declared_headers import IDEMPOTENCY_KEY, PRESS_KEY
+from api.http.parameters import CHECKOUT_KEY_EXAMPLE, UPDATE_KEY_EXAMPLE
 
 Json = dict[str, Any]
 
@@ -15,6 +15,8 @@ Json = dict[str, Any]
 CURRENCIES = ["EUR", "JPY", "KWD"]
 #: Refusals of what is well-formed: whose key it is, who has signed it.
 _BEYOND_THE_SCHEMA = frozenset({"idempotency_key_reused", "invalid_signature"})
+#: Of addresses and methods that no operation has.
+_OF_NO_OPERATION = frozenset({"not_found", "method_not_allowed"})
 #: The same, of single fields. To JSON Schema 2.0 is an integer, and to us a guess.
 _BEYOND_THE_FIELD = (
     "not a cursor of a list",
@@ -34,7 +36,7 @@ def before_load_schema(context: schemathesis.HookContext, raw_schema: Json) -> N
 @schemathesis.hook
 def before_call(context: schemathesis.HookContext, case: schemathesis.Case[Any], kwargs: Json) -> None:
     """The document's example of an `Idempotency-Key` is sent again and again, so each time it is made a new one."""
-    if case.headers and case.headers.get("Idempotency-Key") in (IDEMPOTENCY_KEY["example"], PRESS_KEY["example"]):
+    if case.headers and case.headers.get("Idempotency-Key") in (CHECKOUT_KEY_EXAMPLE, UPDATE_KEY_EXAMPLE):
         case.headers["Idempotency-Key"] = uuid.uuid4().hex
 
 
@@ -51,15 +53,21 @@ def filter_failure(
     return not (problem["code"] in _BEYOND_THE_SCHEMA or is_field)
 
 
+def _declared_codes(case: schemathesis.Case[Any], status: int) -> set[str]:
+    declared = case.operation.definition.raw["responses"].get(str(status), {})
+    return set(declared.get("content", {}).get("application/problem+json", {}).get("examples", {}))
+
+
 @schemathesis.check
 def errors_are_problems(
     ctx: schemathesis.CheckContext, response: schemathesis.Response, case: schemathesis.Case[Any]
 ) -> None:
-    """Every error is a problem (RFC 9457) that agrees with its status, and says when to come again if it does."""
+    """Every error is a problem (RFC 9457) that the operation declares, and says when to send it again if it may be."""
     if response.status_code < 400:
         return
     assert response.headers["content-type"] == ["application/problem+json"], response.headers
     problem = response.json()
     assert problem["status"] == response.status_code, problem
     assert problem["type"] == f"/problems/{problem['code']}", problem
+    assert problem["code"] in _declared_codes(case, response.status_code) | _OF_NO_OPERATION, problem
     assert ("retry-after" in response.headers) == (response.status_code in (429, 503)), response.headers

@@ -7,10 +7,11 @@ import subprocess
 import sysconfig
 import uuid
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
-from api.openapi.operation_parts import SCOPES
+from checkout.config.values import Scope
 from tests.property.conftest import examples, is_long
 from tests.property.shop import Json, Shop
 
@@ -60,7 +61,7 @@ def _buy(shop: Shop, payment_method: str) -> str:
 def _settings(stack: Json, ids: list[str]) -> str:
     """The settings of schemathesis. A JSON string is one of TOML, too."""
     keys = "".join(
-        f"[auth.openapi.{scope}]\nbearer = {json.dumps(stack[f'{scope}_key'])}\n" for scope in SCOPES.values()
+        f"[auth.openapi.{scope}]\nbearer = {json.dumps(stack[f'{scope}_key'])}\n" for scope in get_args(Scope)
     )
     return f"""
 continue-on-failure = true

@@ -13,6 +13,7 @@ from temporalio.client import Client
 from api.app import create_app
 from api.server import ApiServer, listen
 from checkout.config.settings import ApiSettings
+from tests.support.declared_problems import declares_every_problem
 
 STOREFRONT_KEY = "sk_storefront_0123456789"
 OTHER_KEY = "sk_another_one_0123456789"
@@ -79,10 +80,12 @@ async def open_storefront(temporal: Client, **changes: Any) -> AsyncIterator[Sto
     """The API in this process, on a free port, until the block ends."""
     with listen("127.0.0.1", 0) as listener:
         closing = asyncio.Event()
-        server = ApiServer(create_app(api_settings(**changes), temporal, closing), closing)
+        app = create_app(api_settings(**changes), temporal, closing)
+        server = ApiServer(app, closing)
         serving = asyncio.create_task(server.serve([listener]))
         host, port = listener.getsockname()
-        async with httpx.AsyncClient(base_url=f"http://{host}:{port}", timeout=60) as client:
+        hooks: dict[str, Any] = {"response": [declares_every_problem(app)]}
+        async with httpx.AsyncClient(base_url=f"http://{host}:{port}", timeout=60, event_hooks=hooks) as client:
             storefront = Storefront(client, server, serving)
             try:
                 yield storefront

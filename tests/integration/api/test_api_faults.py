@@ -189,7 +189,7 @@ async def test_a_command_that_was_lost_with_its_worker_is_taken_when_it_is_sent_
     async with heedless_worker(temporal_client):
         lost = await storefront.post(f"{place}/cancel")
         assert problem(lost) == (503, "worker_unavailable")
-        assert "nothing of it was done" in lost.json()["detail"]
+        assert "nothing was done" in lost.json()["detail"]
     async with build_worker(temporal_client, Database(engine), gateway, WorkerSettings()):
         assert (await storefront.post(f"{place}/cancel")).status_code == 202
         ended = await storefront.get(place, wait=20)

@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from api.http.cursors import CursorSeal, Place
+from api.http.cursors import CursorPosition, CursorSeal
 from api.http.problems import INVALID_QUERY, Problem
-from api.storefront.schemas import validate
+from api.http.schemas import validate
 from api.support.schemas import ListQuery, ResolveBody, RetryBody
 from api.temporal.visibility import Window, quoted
 
-PLACE = Place(datetime(2026, 11, 23, 9, 30, 0, 123456, UTC), "chk_1")
+POSITION = CursorPosition(datetime(2026, 11, 23, 9, 30, 0, 123456, UTC), "chk_1")
 
 
 def query(**parameters: str) -> ListQuery:
@@ -80,10 +80,10 @@ def test_a_filter_that_means_nothing_is_refused_by_name(parameters: dict[str, st
     assert [error["field"] for error in refused.value.members["errors"]] == [field]
 
 
-def test_a_cursor_leads_back_to_its_place() -> None:
+def test_a_cursor_leads_back_to_its_position() -> None:
     seal = CursorSeal(b"secret")
     filters = query(status="confirmed").filters
-    assert seal.open(seal.seal(PLACE, filters), filters) == PLACE
+    assert seal.open(seal.seal(POSITION, filters), filters) == POSITION
 
 
 @pytest.mark.parametrize("cursor", ["", "a", "abc", "====", "\u00e9", "W10", "A" * 40])
@@ -94,7 +94,7 @@ def test_a_cursor_of_somebody_elses_making_is_refused(cursor: str) -> None:
 
 
 def test_a_cursor_is_good_for_its_own_list_alone() -> None:
-    cursor = CursorSeal(b"secret").seal(PLACE, query(status="confirmed").filters)
+    cursor = CursorSeal(b"secret").seal(POSITION, query(status="confirmed").filters)
     with pytest.raises(Problem):
         CursorSeal(b"secret").open(cursor, query(status="cancelled").filters)
     with pytest.raises(Problem):

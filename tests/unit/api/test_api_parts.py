@@ -5,8 +5,9 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from api.http.headers import entity_tag, none_match, preferred_wait_seconds
 from api.http.idempotency import derive_checkout_id, fingerprint, is_checkout_id
-from api.storefront.schemas import CheckoutBody, validate
-from api.temporal.calls import answered_within, as_problem
+from api.http.schemas import validate
+from api.storefront.schemas import CheckoutBody
+from api.temporal.calls import as_problem, response_within
 from api.temporal.ui_texts import MAX_SUMMARY_CHARACTERS, static_details, static_summary
 from checkout.domain.messages import CheckoutRequest, Timeouts
 from checkout.domain.text import looks_like_a_card_number
@@ -199,5 +200,5 @@ def test_every_refusal_of_temporal_tells_the_client_to_come_back(status: RPCStat
 
 async def test_a_bug_is_not_taken_for_an_outage() -> None:
     with pytest.raises(RuntimeError, match="a bug"):
-        async with answered_within(1):
+        async with response_within(1):
             raise RuntimeError("a bug")

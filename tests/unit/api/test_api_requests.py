@@ -10,6 +10,7 @@ from temporalio.client import Client
 
 from api.app import create_app
 from tests.support.api_process import STOREFRONT_KEY, SUPPORT_KEY, api_settings
+from tests.support.declared_problems import declares_every_problem
 
 AUTHORIZED = {"Authorization": f"Bearer {STOREFRONT_KEY}"}
 GOOD_HEADERS = {**AUTHORIZED, "Idempotency-Key": "k", "Content-Type": "application/json"}
@@ -25,8 +26,10 @@ Headers = dict[str, str] | list[tuple[str, str]]
 @pytest.fixture
 async def client() -> AsyncIterator[httpx.AsyncClient]:
     nowhere = await Client.connect("127.0.0.1:1", lazy=True)
-    transport = httpx.ASGITransport(create_app(api_settings(), nowhere), raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url="http://api") as client:
+    app = create_app(api_settings(), nowhere)
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    hooks: dict[str, Any] = {"response": [declares_every_problem(app)]}
+    async with httpx.AsyncClient(transport=transport, base_url="http://api", event_hooks=hooks) as client:
         yield client
 
 
@@ -287,7 +290,7 @@ async def test_a_bug_is_a_problem_that_gives_nothing_away(
     def broken(*_: object) -> None:
         raise ZeroDivisionError("secret")
 
-    monkeypatch.setattr("api.storefront.routes.validate", broken)
+    monkeypatch.setattr("api.http.ordered_route.validate", broken)
     answer = await post(client, GOOD)
     assert (answer.status_code, answer.json()["code"]) == (500, "internal_error")
     assert "secret" not in answer.text

@@ -1,4 +1,4 @@
-"""A snapshot as an HTTP answer: the bytes of the view, and the headers that go with its state."""
+"""A snapshot as an HTTP response: the bytes of the view, and the headers that go with its state."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,13 +10,13 @@ from api.http.headers import entity_tag
 from api.storefront.schemas import CheckoutResponse
 from api.temporal.snapshots import Snapshot
 
-#: When to look again at a checkout that is not final.
+#: After how long a client should look again at a checkout that is not final.
 RETRY_AFTER_SECONDS: Final = 1
 
 
 @dataclass(frozen=True)
 class Rendered:
-    """A snapshot, written out once: its body and its entity tag."""
+    """A snapshot with its body and its entity tag."""
 
     snapshot: Snapshot
     body: bytes
@@ -29,10 +29,10 @@ def render(snapshot: Snapshot) -> Rendered:
     return Rendered(snapshot, body, entity_tag(body, is_stale=snapshot.is_stale))
 
 
-def answer(rendered: Rendered, status: int, headers: Mapping[str, str] = {}) -> Response:
+def respond(rendered: Rendered, status: int, headers: Mapping[str, str] = {}) -> Response:
     """The view with this status; a 304 leaves out the body, as RFC 9110 asks."""
     snapshot = rendered.snapshot
-    # An answer is the caller's own and may change at once: caches keep it only to ask again.
+    # A view belongs to the caller and may change at any moment: a cache has to revalidate it.
     sent = {"ETag": rendered.tag, "Cache-Control": "private, no-cache", "Vary": "Authorization, Prefer", **headers}
     if snapshot.is_stale:
         sent["Checkout-View"] = "stale"

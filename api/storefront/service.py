@@ -1,7 +1,7 @@
 """What the storefront's routes need of Temporal: start a checkout, look it up, pay, cancel. Stores nothing itself."""
 
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any, Final
@@ -27,7 +27,7 @@ from api.temporal.snapshots import CheckoutHandle, Snapshot, describe_checkout, 
 from api.temporal.ui_texts import static_details, static_summary
 from api.temporal.updates import Command, UpdateProblem, send
 from api.temporal.waiting import Until, Waiting
-from checkout.domain.commands import Cancel, SubmitPayment
+from checkout.domain.commands import Cancel, SubmitPayment, UpdateRefusal
 from checkout.domain.messages import CheckoutRequest
 from checkout.domain.states import CheckoutStatus, PaymentStatus
 from checkout.domain.view import view_at_start
@@ -44,13 +44,13 @@ SUBMIT_SECONDS: Final = 10.0
 _CANCEL_KEY: Final = UpdateKey("cancel-by-customer")
 
 #: The problem for each of the workflow's errors, by its type.
-CANCEL_PROBLEMS: Final = {
-    "NotCancellable": UpdateProblem(
+CANCEL_PROBLEMS: Final[Mapping[str, UpdateProblem]] = {
+    UpdateRefusal.NOT_CANCELLABLE: UpdateProblem(
         NOT_CANCELLABLE, "The order is confirmed, or is being confirmed; it is too late to cancel."
     )
 }
-_SUBMIT_PROBLEMS: Final = {
-    "NotAwaitingPayment": UpdateProblem(
+_SUBMIT_PROBLEMS: Final[Mapping[str, UpdateProblem]] = {
+    UpdateRefusal.NOT_AWAITING_PAYMENT: UpdateProblem(
         NO_PAYMENT_AWAITED, "The checkout does not wait for the customer to pay; see its status."
     )
 }

@@ -4,7 +4,7 @@ import re
 import unicodedata
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
@@ -13,6 +13,7 @@ from api.http.schemas import Matches, Omittable, RequestModel, ResponseModel, Ti
 from api.storefront.schemas import CheckoutResponse, PaymentMethod
 from checkout.domain.states import CheckoutStatus, PaymentStatus
 from checkout.domain.text import looks_like_a_card_number
+from checkout.domain.view import TimelineKind
 
 MAX_LIMIT: Final = 100
 #: Control characters, and the two that break lines without being one.
@@ -174,7 +175,7 @@ class TimelineResponse(ResponseModel):
     """One thing that happened, when, on whose behalf, and why."""
 
     at: Timestamp
-    kind: Literal["step", "attempt", "event", "staff"]
+    kind: TimelineKind
     what: str
     actor: str
     reason: str | None

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
@@ -38,7 +39,7 @@ from api.temporal.snapshots import (
 )
 from api.temporal.updates import Command, UpdateProblem, send
 from api.temporal.visibility import CheckoutList
-from checkout.domain.commands import Cancel, ResolvePayment, RetryPayment
+from checkout.domain.commands import Cancel, ResolvePayment, RetryPayment, UpdateRefusal
 from checkout.domain.states import CheckoutStatus
 from checkout.domain.view import TimelineEntry
 from workflows.checkout import CheckoutWorkflow
@@ -53,15 +54,15 @@ LIST_SECONDS: Final = 15.0
 _STILL_UNKNOWN: Final = (
     "Nothing was charged. The checkout keeps asking the provider; try again later, resolve it by hand, or cancel."
 )
-_ACTION_PROBLEMS: Final = {
-    "NotStuck": UpdateProblem(
+_ACTION_PROBLEMS: Final[Mapping[str, UpdateProblem]] = {
+    UpdateRefusal.NOT_STUCK: UpdateProblem(
         problems.NOT_STUCK, "The payment is not stuck, or no longer; look at the checkout again."
     ),
-    "ActionUnderWay": UpdateProblem(
+    UpdateRefusal.ACTION_UNDER_WAY: UpdateProblem(
         problems.ACTION_UNDER_WAY, "Another action on this payment is in progress; look at the checkout again soon."
     ),
-    "OutcomeStillUnknown": UpdateProblem(problems.OUTCOME_STILL_UNKNOWN, _STILL_UNKNOWN),
-    "Contradicted": UpdateProblem(
+    UpdateRefusal.OUTCOME_STILL_UNKNOWN: UpdateProblem(problems.OUTCOME_STILL_UNKNOWN, _STILL_UNKNOWN),
+    UpdateRefusal.CONTRADICTED: UpdateProblem(
         problems.CONTRADICTED_BY_PROVIDER, "The provider contradicts this, and its word counts.", cites=True
     ),
 }

@@ -14,6 +14,7 @@ from api.http.problems import IDEMPOTENCY_KEY_REUSED, WORKER_UNAVAILABLE, Kind, 
 from api.temporal.calls import CALL_SECONDS, is_unknown_workflow, response_within
 from api.temporal.snapshots import CheckoutHandle, Snapshot, final_view
 from api.temporal.update_limits import limit_problem, send_once
+from checkout.domain.commands import UpdateRefusal
 from checkout.domain.messages import CheckoutRequest
 from checkout.domain.resume import CompletedUpdate, digest_of
 
@@ -23,10 +24,7 @@ _CLOSED_MEANWHILE: Final = "AcceptedUpdateCompletedWorkflow"
 #: Nothing was done, and the same may be sent again. Temporal's error type when a worker got the update and died, so
 #: that the next worker's task came without it (https://github.com/temporalio/temporal/pull/5169); and the workflow's,
 #: when it is about to continue as new.
-_SEND_AGAIN: Final = frozenset({"UnprocessedUpdate", "BetweenRuns"})
-
-#: The workflow's error type when an earlier run has completed another command under this id.
-_ANOTHER_BODY: Final = "UpdateIdReused"
+_SEND_AGAIN: Final = frozenset({"UnprocessedUpdate", UpdateRefusal.BETWEEN_RUNS})
 
 
 @dataclass(frozen=True)
@@ -102,7 +100,7 @@ def _problem(command: Command, error_type: str, message: str) -> Problem | None:
         return known.with_message(message)
     if error_type in _SEND_AGAIN:
         return Problem(WORKER_UNAVAILABLE, "No worker has accepted the request; nothing was done. Send it again.")
-    if error_type == _ANOTHER_BODY:
+    if error_type == UpdateRefusal.UPDATE_ID_REUSED:
         return _another_body()
     return None
 

@@ -4,12 +4,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from temporalio import workflow
 
 from api.http.cursors import CursorPosition, CursorSeal
 from api.http.problems import INVALID_QUERY, Problem
 from api.http.schemas import validate
 from api.support.schemas import ListQuery, ResolveBody, RetryBody
-from api.temporal.visibility import Window, quoted
+from api.temporal.visibility import CHECKOUT_WORKFLOW, Window, quoted
+from workflows.checkout import CheckoutWorkflow
 
 POSITION = CursorPosition(datetime(2026, 11, 23, 9, 30, 0, 123456, UTC), "chk_1")
 
@@ -130,3 +132,7 @@ def test_a_resolution_that_means_nothing_is_refused_by_name(changes: dict[str, A
     with pytest.raises(Problem) as refused:
         validate(ResolveBody, {"outcome": "captured", "reason": "seen"} | changes)
     assert [error["field"] for error in refused.value.members["errors"]] == [field]
+
+
+def test_the_listed_workflow_type_is_that_of_the_checkout() -> None:
+    assert workflow._Definition.must_from_class(CheckoutWorkflow).name == CHECKOUT_WORKFLOW

@@ -53,20 +53,18 @@ async def patient_storefront(temporal_client: Client) -> AsyncIterator[Storefron
         yield storefront
 
 
-async def test_a_client_that_waits_is_told_the_ending(storefront: Storefront, gateway: ScriptedGateway) -> None:
-    answer = await storefront.buy(wait=20)
-    assert (answer.status_code, answer.headers["preference-applied"]) == (200, "wait=20")
-    view = CheckoutResponse.model_validate_json(answer.content)
+async def test_a_client_that_waits_gets_the_ending(storefront: Storefront, gateway: ScriptedGateway) -> None:
+    response = await storefront.buy(wait=20)
+    assert (response.status_code, response.headers["preference-applied"]) == (200, "wait=20")
+    view = CheckoutResponse.model_validate_json(response.content)
     assert (view.status, view.total_minor, view.payment.status) == ("confirmed", 2580, "captured")
-    assert list(answer.json()) == list(CheckoutResponse.model_fields)
-    assert answer.headers["location"] == f"/v1/checkouts/{view.id}"
-    assert "retry-after" not in answer.headers
-    assert "idempotent-replayed" not in answer.headers
+    assert list(response.json()) == list(CheckoutResponse.model_fields)
+    assert response.headers["location"] == f"/v1/checkouts/{view.id}"
+    assert "retry-after" not in response.headers
+    assert "idempotent-replayed" not in response.headers
 
 
-async def test_a_client_that_does_not_wait_is_told_where_to_look(
-    storefront: Storefront, gateway: ScriptedGateway
-) -> None:
+async def test_a_client_that_does_not_wait_gets_a_location(storefront: Storefront, gateway: ScriptedGateway) -> None:
     gateway.let_go.clear()
     accepted = await storefront.buy()
     assert (accepted.status_code, accepted.json()["status"]) == (202, "processing")
@@ -79,10 +77,10 @@ async def test_a_client_that_does_not_wait_is_told_where_to_look(
 
 
 async def test_one_key_in_a_storm_is_one_checkout(storefront: Storefront, gateway: ScriptedGateway) -> None:
-    answers = await asyncio.gather(*(storefront.buy(key="storm", wait=20) for _ in range(20)))
-    assert {answer.status_code for answer in answers} == {200}
-    assert len({answer.content for answer in answers}) == 1
-    assert sum("idempotent-replayed" not in answer.headers for answer in answers) == 1
+    responses = await asyncio.gather(*(storefront.buy(key="storm", wait=20) for _ in range(20)))
+    assert {response.status_code for response in responses} == {200}
+    assert len({response.content for response in responses}) == 1
+    assert sum("idempotent-replayed" not in response.headers for response in responses) == 1
     assert len(gateway.charged) == 1
 
 
@@ -114,11 +112,11 @@ async def test_callers_do_not_see_each_other(storefront: Storefront, gateway: Sc
     assert problem(cancelled) == (404, "unknown_checkout")
 
 
-async def test_a_decline_is_an_answer_and_not_an_error(storefront: Storefront, gateway: ScriptedGateway) -> None:
+async def test_a_decline_is_a_response_and_not_an_error(storefront: Storefront, gateway: ScriptedGateway) -> None:
     gateway.charge_answer = Charge(PaymentStatus.DECLINED, "pi_1", 0, "EUR", decline_code="insufficient_funds")
-    answer = await storefront.buy(wait=20)
-    assert answer.status_code == 200
-    payment = answer.json()["payment"]
+    response = await storefront.buy(wait=20)
+    assert response.status_code == 200
+    payment = response.json()["payment"]
     assert (payment["status"], payment["decline_code"]) == ("declined", "insufficient_funds")
 
 
@@ -151,12 +149,12 @@ async def test_a_waiting_look_returns_when_the_view_changes(
 
 async def test_a_stuck_payment_ends_the_wait(storefront: Storefront, gateway: ScriptedGateway) -> None:
     gateway.charge_answer = ProviderUnavailable("away")
-    answer = await storefront.buy(wait=20)
-    assert (answer.status_code, answer.json()["status"]) == (200, "payment_stuck")
-    assert answer.headers["retry-after"] == "1"
-    cancelled = await storefront.post(f"{answer.headers['location']}/cancel")
+    response = await storefront.buy(wait=20)
+    assert (response.status_code, response.json()["status"]) == (200, "payment_stuck")
+    assert response.headers["retry-after"] == "1"
+    cancelled = await storefront.post(f"{response.headers['location']}/cancel")
     assert (cancelled.status_code, cancelled.json()["status"]) == (202, "compensating")
-    ended = await storefront.get(answer.headers["location"], wait=20)
+    ended = await storefront.get(response.headers["location"], wait=20)
     assert (ended.json()["status"], ended.json()["reason"]) == ("cancelled", "cancelled_by_customer")
 
 
@@ -164,9 +162,9 @@ async def test_a_cancel_in_mid_charge_undoes_the_charge(storefront: Storefront, 
     gateway.let_go.clear()
     accepted = await storefront.buy()
     await gateway.arrived.wait()
-    presses = await asyncio.gather(*(storefront.post(f"{accepted.headers['location']}/cancel", {}) for _ in range(3)))
-    assert {press.status_code for press in presses} == {202}
-    assert {press.json()["status"] for press in presses} <= {"compensating", "cancelled"}
+    actions = await asyncio.gather(*(storefront.post(f"{accepted.headers['location']}/cancel", {}) for _ in range(3)))
+    assert {action.status_code for action in actions} == {202}
+    assert {action.json()["status"] for action in actions} <= {"compensating", "cancelled"}
     gateway.let_go.set()
     ended = await storefront.get(accepted.headers["location"], wait=20)
     assert ended.json()["status"] == "cancelled"
@@ -194,7 +192,7 @@ async def test_an_ended_checkout_needs_no_worker_to_be_seen(
     assert "checkout-view" not in seen.headers
 
 
-async def test_an_operator_sees_whose_checkout_it_is(
+async def test_the_workflow_shows_its_customer_to_an_operator(
     storefront: Storefront, gateway: ScriptedGateway, temporal_client: Client
 ) -> None:
     gateway.let_go.clear()
@@ -215,13 +213,13 @@ async def test_a_client_that_hangs_up_is_not_waited_for(storefront: Storefront, 
         pass
 
 
-async def test_a_process_that_stops_sends_home_who_waits(storefront: Storefront, gateway: ScriptedGateway) -> None:
+async def test_a_process_that_stops_ends_its_long_polls(storefront: Storefront, gateway: ScriptedGateway) -> None:
     gateway.let_go.clear()
     waiting = asyncio.create_task(storefront.buy(wait=30))
     await gateway.arrived.wait()
     await storefront.stop()
-    answer = await waiting
-    assert (answer.status_code, answer.json()["status"]) == (202, "processing")
+    response = await waiting
+    assert (response.status_code, response.json()["status"]) == (202, "processing")
 
 
 async def test_the_key_is_asked_for_first(storefront: Storefront) -> None:
@@ -232,7 +230,7 @@ async def test_the_key_is_asked_for_first(storefront: Storefront) -> None:
     assert problem(keyed) == (400, "idempotency_key_missing")
 
 
-async def test_a_client_still_sending_too_much_gets_to_see_the_answer(storefront: Storefront) -> None:
+async def test_a_client_still_sending_too_much_sees_the_response(storefront: Storefront) -> None:
     async def flood() -> AsyncIterator[bytes]:
         for _ in range(4_000):
             yield b" " * 1024

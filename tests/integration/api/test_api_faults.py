@@ -95,9 +95,9 @@ async def test_without_a_worker_a_cancel_says_that_asking_again_is_safe(
     monkeypatch.setattr(service, "CANCEL_SECONDS", 1.0)
     accepted = await storefront.buy()
     place = accepted.headers["location"]
-    unanswered = await storefront.post(f"{place}/cancel")
-    assert problem(unanswered) == (503, "worker_unavailable")
-    assert unanswered.headers["retry-after"] == "2"
+    pending = await storefront.post(f"{place}/cancel")
+    assert problem(pending) == (503, "worker_unavailable")
+    assert pending.headers["retry-after"] == "2"
     await stock({"MUG-WHITE": (1290, "EUR", 7)})
     monkeypatch.undo()
     async with build_worker(temporal_client, Database(engine), ScriptedGateway(), WorkerSettings()):

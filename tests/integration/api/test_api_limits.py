@@ -81,10 +81,10 @@ async def test_a_storefront_in_a_loop_holds_up_nobody_else(
 ) -> None:
     place = await pending(storefront, gateway)
     before = (await client.get_workflow_handle(id_of(place)).describe()).history_length
-    answers = [await storefront.post(f"{place}/payment", ANOTHER) for _ in range(3 * UPDATES)]
-    told = Counter(problem(answer) for answer in answers)
+    responses = [await storefront.post(f"{place}/payment", ANOTHER) for _ in range(3 * UPDATES)]
+    told = Counter(problem(response) for response in responses)
     assert told.keys() == {(409, "no_payment_awaited"), (429, "refused_too_often")}
-    assert answers[-1].headers["retry-after"] == "1"
+    assert responses[-1].headers["retry-after"] == "1"
     assert (await client.get_workflow_handle(id_of(place)).describe()).history_length - before < 20
     gateway.void_answer = None
     if who == "customer":
@@ -101,23 +101,23 @@ async def unhurried_storefront(client: Client) -> AsyncIterator[Storefront]:
         yield storefront
 
 
-async def test_the_limit_of_a_run_is_told_as_what_it_is_and_an_operator_can_still_cancel(
+async def test_the_update_limit_of_a_run_has_a_problem_of_its_own_and_an_operator_can_still_cancel(
     unhurried_storefront: Storefront, gateway: ScriptedGateway, client: Client
 ) -> None:
     storefront = unhurried_storefront
     gateway.let_go.clear()
     place = (await storefront.buy()).headers["location"]
     await gateway.arrived.wait()
-    answers = [await support(storefront, place, "cancel") for _ in range(UPDATES + 1)]
-    assert {answer.status_code for answer in answers[:UPDATES]} == {202}
-    assert problem(answers[-1]) == (409, "update_limit_reached")
-    assert "Cancel in the Temporal UI" in answers[-1].json()["detail"]
+    responses = [await support(storefront, place, "cancel") for _ in range(UPDATES + 1)]
+    assert {response.status_code for response in responses[:UPDATES]} == {202}
+    assert problem(responses[-1]) == (409, "update_limit_reached")
+    assert "Cancel in the Temporal UI" in responses[-1].json()["detail"]
     await client.get_workflow_handle(id_of(place)).cancel()
     gateway.let_go.set()
     assert (await storefront.get(place, wait=20)).json()["status"] == "cancelled"
 
 
-async def test_too_many_at_once_is_told_at_once(
+async def test_too_many_updates_at_once_are_refused_without_waiting(
     storefront: Storefront, gateway: ScriptedGateway, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gateway.charge_answer = ProviderUnavailable("away")
@@ -147,8 +147,8 @@ async def test_too_many_at_once_is_told_at_once(
     assert (await storefront.get(place, wait=20)).json()["status"] == "cancelled"
 
 
-def problem_or_none(answer: httpx.Response) -> tuple[int, str] | None:
-    return problem(answer) if answer.status_code >= 400 else None
+def problem_or_none(response: httpx.Response) -> tuple[int, str] | None:
+    return problem(response) if response.status_code >= 400 else None
 
 
 async def next_run(client: Client, checkout_id: str) -> None:
@@ -186,7 +186,7 @@ async def test_a_key_means_the_same_in_every_run(
         assert (await storefront.get(place, wait=20)).json()["status"] == "cancelled"
 
 
-async def test_support_finds_one_row_and_the_whole_story(
+async def test_support_finds_one_row_and_the_whole_timeline(
     storefront: Storefront, gateway: ScriptedGateway, client: Client
 ) -> None:
     gateway.charge_answer = DECLINED

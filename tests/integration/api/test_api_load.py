@@ -34,14 +34,12 @@ async def storefront(temporal_client: Client) -> AsyncIterator[Storefront]:
 @pytest.fixture
 async def full(storefront: Storefront) -> list[httpx.Response]:
     """Without a worker nothing comes to rest, so the room fills up; the checkouts that fill it."""
-    answers = await asyncio.gather(*(storefront.buy(key=f"first {n}") for n in range(LEAST)))
-    assert {answer.status_code for answer in answers} == {202}
-    return list(answers)
+    responses = await asyncio.gather(*(storefront.buy(key=f"first {n}") for n in range(LEAST)))
+    assert {response.status_code for response in responses} == {202}
+    return list(responses)
 
 
-async def test_who_comes_to_a_full_room_is_told_to_come_back(
-    storefront: Storefront, full: list[httpx.Response]
-) -> None:
+async def test_a_full_room_refuses_with_a_time_to_retry(storefront: Storefront, full: list[httpx.Response]) -> None:
     refused = await storefront.buy()
     assert problem(refused) == (503, "overloaded")
     assert 1 <= int(refused.headers["retry-after"]) <= 60

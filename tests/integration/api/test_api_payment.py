@@ -36,15 +36,15 @@ async def storefront(temporal_client: Client) -> AsyncIterator[Storefront]:
 
 
 async def declined(storefront: Storefront) -> str:
-    answer = await storefront.buy(wait=20)
-    assert (answer.status_code, answer.json()["status"]) == (200, "awaiting_payment")
-    payment = answer.json()["payment"]
+    response = await storefront.buy(wait=20)
+    assert (response.status_code, response.json()["status"]) == (200, "awaiting_payment")
+    payment = response.json()["payment"]
     assert (payment["status"], payment["decline_code"], payment["retryable"]) == (
         "declined",
         "insufficient_funds",
         True,
     )
-    return answer.headers["location"]
+    return response.headers["location"]
 
 
 async def test_a_customer_who_was_declined_pays_in_another_way(
@@ -62,7 +62,7 @@ async def test_a_customer_who_was_declined_pays_in_another_way(
     assert [attempt.payment_method for attempt in gateway.charged] == ["pm_card_visa", "pm_card_mastercard"]
 
 
-async def test_who_does_not_wait_is_told_that_it_is_under_way(storefront: Storefront, gateway: ScriptedGateway) -> None:
+async def test_a_client_that_does_not_wait_gets_202_at_once(storefront: Storefront, gateway: ScriptedGateway) -> None:
     place = await declined(storefront)
     gateway.let_go.clear()
     taken = await storefront.post(f"{place}/payment", ANOTHER)
@@ -76,9 +76,9 @@ async def test_who_does_not_wait_is_told_that_it_is_under_way(storefront: Storef
 async def test_a_double_click_with_one_key_is_one_payment(storefront: Storefront, gateway: ScriptedGateway) -> None:
     place = await declined(storefront)
     clicks = [storefront.post(f"{place}/payment", ANOTHER, key="try-2", wait=20) for _ in range(5)]
-    answers = await asyncio.gather(*clicks)
-    assert {answer.status_code for answer in answers} == {200}
-    assert {answer.json()["status"] for answer in answers} == {"confirmed"}
+    responses = await asyncio.gather(*clicks)
+    assert {response.status_code for response in responses} == {200}
+    assert {response.json()["status"] for response in responses} == {"confirmed"}
     assert len(gateway.charged) == 2
     late = await storefront.post(f"{place}/payment", ANOTHER, key="try-2", wait=20)
     assert (late.status_code, late.json()["status"]) == (200, "confirmed")
@@ -90,8 +90,8 @@ async def test_without_a_key_the_second_click_is_refused_and_charges_nothing(
     storefront: Storefront, gateway: ScriptedGateway
 ) -> None:
     place = await declined(storefront)
-    answers = await asyncio.gather(*(storefront.post(f"{place}/payment", ANOTHER, wait=20) for _ in range(3)))
-    assert sorted(answer.status_code for answer in answers) == [200, 409, 409]
+    responses = await asyncio.gather(*(storefront.post(f"{place}/payment", ANOTHER, wait=20) for _ in range(3)))
+    assert sorted(response.status_code for response in responses) == [200, 409, 409]
     assert len(gateway.charged) == 2
 
 
@@ -116,10 +116,10 @@ async def test_the_customer_is_sent_where_the_bank_wants_them(storefront: Storef
     url = "https://bank.example/3ds"
     action = Charge(PaymentStatus.REQUIRES_ACTION, "pi_1", 2580, "EUR", next_action_url=url)
     gateway.charge_answers[1] = gateway.find_answer = action
-    answer = await storefront.buy(wait=20)
-    assert answer.json()["payment"]["next_action"] == {"type": "redirect_to_url", "url": url}
-    assert (answer.json()["status"], answer.json()["payment"]["status"]) == ("awaiting_payment", "requires_action")
-    paid = await storefront.post(f"{answer.headers['location']}/payment", ANOTHER, wait=20)
+    response = await storefront.buy(wait=20)
+    assert response.json()["payment"]["next_action"] == {"type": "redirect_to_url", "url": url}
+    assert (response.json()["status"], response.json()["payment"]["status"]) == ("awaiting_payment", "requires_action")
+    paid = await storefront.post(f"{response.headers['location']}/payment", ANOTHER, wait=20)
     assert (paid.json()["status"], paid.json()["payment"]["next_action"]) == ("confirmed", None)
 
 
@@ -131,8 +131,8 @@ async def test_without_a_worker_a_payment_says_that_asking_again_is_safe(
     async with open_shop(temporal_client, engine) as shop:
         shop.gateway.charge_answers[1] = DECLINED
         place = await declined(storefront)
-    unanswered = await storefront.post(f"{place}/payment", ANOTHER, key="try-2")
-    assert (problem(unanswered), unanswered.headers["retry-after"]) == ((503, "worker_unavailable"), "2")
+    pending = await storefront.post(f"{place}/payment", ANOTHER, key="try-2")
+    assert (problem(pending), pending.headers["retry-after"]) == ((503, "worker_unavailable"), "2")
     monkeypatch.undo()
     async with open_shop(temporal_client, engine) as shop:
         again = await storefront.post(f"{place}/payment", ANOTHER, key="try-2", wait=20)

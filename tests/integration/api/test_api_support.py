@@ -45,9 +45,9 @@ async def storefront(temporal_client: Client) -> AsyncIterator[Storefront]:
 async def stuck(storefront: Storefront, gateway: ScriptedGateway, **changes: Any) -> str:
     """A checkout whose payment is stuck, and whose provider is still away."""
     gateway.charge_answer = gateway.find_answer = gateway.void_answer = ProviderUnavailable("away")
-    answer = await storefront.buy(wait=20, **changes)
-    assert answer.json()["status"] == "payment_stuck"
-    return f"{PLACE}/{answer.json()['id']}"
+    response = await storefront.buy(wait=20, **changes)
+    assert response.json()["status"] == "payment_stuck"
+    return f"{PLACE}/{response.json()['id']}"
 
 
 async def look(storefront: Storefront, place: str, **parameters: Any) -> httpx.Response:
@@ -55,20 +55,20 @@ async def look(storefront: Storefront, place: str, **parameters: Any) -> httpx.R
     return await storefront.get(f"{place}?{query}" if query else place, caller=SUPPORT_KEY)
 
 
-async def press(storefront: Storefront, place: str, body: Any, key: str | None = None) -> httpx.Response:
+async def act(storefront: Storefront, place: str, body: Any, key: str | None = None) -> httpx.Response:
     return await storefront.post(place, body, caller=SUPPORT_KEY, key=key)
 
 
 async def ended(storefront: Storefront, place: str) -> dict[str, Any]:
     storefronts_own = place.replace("/support", "")
-    answer = await storefront.get(storefronts_own, wait=20)
-    return dict(answer.json())
+    response = await storefront.get(storefronts_own, wait=20)
+    return dict(response.json())
 
 
 async def listed(storefront: Storefront, **parameters: Any) -> list[dict[str, Any]]:
-    answer = await look(storefront, PLACE, **parameters)
-    assert answer.status_code == 200, answer.text
-    return list(answer.json()["checkouts"])
+    response = await look(storefront, PLACE, **parameters)
+    assert response.status_code == 200, response.text
+    return list(response.json()["checkouts"])
 
 
 async def until_listed(storefront: Storefront, count: int, **parameters: Any) -> list[dict[str, Any]]:
@@ -78,13 +78,13 @@ async def until_listed(storefront: Storefront, count: int, **parameters: Any) ->
     return found
 
 
-async def test_support_reads_the_whole_story_of_anybodys_checkout(
+async def test_support_reads_the_whole_timeline_of_any_checkout(
     storefront: Storefront, gateway: ScriptedGateway, temporal_client: Client
 ) -> None:
     place = await stuck(storefront, gateway)
-    answer = await look(storefront, place)
-    assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-store")
-    story = answer.json()
+    response = await look(storefront, place)
+    assert (response.status_code, response.headers["cache-control"]) == (200, "no-store")
+    story = response.json()
     assert (story["status"], story["payment"]["status"], story["workflow"]) == ("payment_stuck", "unknown", "running")
     assert story["can"] == ["retry_payment", "resolve_payment", "cancel"]
     assert [entry["what"] for entry in story["timeline"]][:1] == ["stock reserved"]
@@ -99,7 +99,7 @@ async def test_a_retry_charges_again_once_the_outcome_is_settled(
 ) -> None:
     place = await stuck(storefront, gateway)
     gateway.void_answer, gateway.charge_answer = None, CAPTURED
-    retried = await press(storefront, f"{place}/retry-payment", WHY | {"payment_method": "pm_card_mastercard"})
+    retried = await act(storefront, f"{place}/retry-payment", WHY | {"payment_method": "pm_card_mastercard"})
     assert (retried.status_code, retried.headers["location"]) == (202, place)
     assert (await ended(storefront, place))["status"] == "confirmed"
     assert gateway.charged[-1].payment_method == "pm_card_mastercard"
@@ -109,7 +109,7 @@ async def test_a_retry_charges_again_once_the_outcome_is_settled(
     ]
     assert staff == [("retry_payment", "support:desk", "ticket 4711")]
     assert story["can"] == []
-    assert problem(await press(storefront, f"{place}/retry-payment", WHY)) == (409, "not_stuck")
+    assert problem(await act(storefront, f"{place}/retry-payment", WHY)) == (409, "not_stuck")
 
 
 async def test_a_retry_is_refused_while_the_outcome_is_unknown(
@@ -117,22 +117,24 @@ async def test_a_retry_is_refused_while_the_outcome_is_unknown(
 ) -> None:
     place = await stuck(storefront, gateway)
     charges = len({attempt.number for attempt in gateway.charged})
-    refused = await press(storefront, f"{place}/retry-payment", WHY)
+    refused = await act(storefront, f"{place}/retry-payment", WHY)
     assert problem(refused) == (409, "outcome_still_unknown")
     assert "Nothing was charged" in refused.json()["detail"]
     assert len({attempt.number for attempt in gateway.charged}) == charges
     assert (await look(storefront, place)).json()["status"] == "payment_stuck"
 
 
-async def test_three_presses_at_once_do_one_thing(storefront: Storefront, gateway: ScriptedGateway) -> None:
+async def test_three_retries_at_once_under_one_key_are_one_charge(
+    storefront: Storefront, gateway: ScriptedGateway
+) -> None:
     place = await stuck(storefront, gateway)
     gateway.void_answer, gateway.charge_answer = None, CAPTURED
-    presses = await asyncio.gather(*(press(storefront, f"{place}/retry-payment", WHY, key="once") for _ in range(3)))
-    assert {answer.status_code for answer in presses} == {202}
+    actions = await asyncio.gather(*(act(storefront, f"{place}/retry-payment", WHY, key="once") for _ in range(3)))
+    assert {response.status_code for response in actions} == {202}
     assert (await ended(storefront, place))["payment"]["attempts"] == 2
-    late = await press(storefront, f"{place}/retry-payment", WHY, key="once")
+    late = await act(storefront, f"{place}/retry-payment", WHY, key="once")
     assert late.status_code == 202
-    other = await press(storefront, f"{place}/retry-payment", {"reason": "another"}, key="once")
+    other = await act(storefront, f"{place}/retry-payment", {"reason": "another"}, key="once")
     assert problem(other) == (422, "idempotency_key_reused")
 
 
@@ -141,9 +143,9 @@ async def test_a_capture_that_only_a_person_can_know_confirms_the_order(
 ) -> None:
     place = await stuck(storefront, gateway)
     said = {"outcome": "captured", "reason": "seen in the dashboard"}
-    without_proof = await press(storefront, f"{place}/resolve-payment", said)
+    without_proof = await act(storefront, f"{place}/resolve-payment", said)
     assert problem(without_proof) == (409, "contradicted_by_provider")
-    resolved = await press(storefront, f"{place}/resolve-payment", said | {"provider_reference": "pi_1"})
+    resolved = await act(storefront, f"{place}/resolve-payment", said | {"provider_reference": "pi_1"})
     assert resolved.status_code == 202
     assert (await ended(storefront, place))["status"] == "confirmed"
 
@@ -151,10 +153,10 @@ async def test_a_capture_that_only_a_person_can_know_confirms_the_order(
 async def test_a_lie_about_a_payment_is_refused(storefront: Storefront, gateway: ScriptedGateway) -> None:
     place = await stuck(storefront, gateway)
     gateway.find_answer = gateway.void_answer = None
-    lie = await press(storefront, f"{place}/resolve-payment", {"outcome": "captured", "reason": "I think so"})
+    lie = await act(storefront, f"{place}/resolve-payment", {"outcome": "captured", "reason": "I think so"})
     assert problem(lie) == (409, "contradicted_by_provider")
     assert "knows of no payment" in lie.json()["detail"]
-    truth = await press(storefront, f"{place}/resolve-payment", {"outcome": "not_charged", "reason": "asked the bank"})
+    truth = await act(storefront, f"{place}/resolve-payment", {"outcome": "not_charged", "reason": "asked the bank"})
     assert truth.status_code == 202
     assert (await ended(storefront, place))["payment"]["status"] in ("voided", "captured", "declined")
 
@@ -162,41 +164,41 @@ async def test_a_lie_about_a_payment_is_refused(storefront: Storefront, gateway:
 async def test_support_cancels_with_a_reason(storefront: Storefront, gateway: ScriptedGateway) -> None:
     place = await stuck(storefront, gateway)
     gateway.void_answer = None
-    presses = await asyncio.gather(*(press(storefront, f"{place}/cancel", WHY) for _ in range(3)))
-    assert {answer.status_code for answer in presses} == {202}
+    actions = await asyncio.gather(*(act(storefront, f"{place}/cancel", WHY) for _ in range(3)))
+    assert {response.status_code for response in actions} == {202}
     view = await ended(storefront, place)
     assert (view["status"], view["reason"]) == ("cancelled", "cancelled_by_support")
     story = (await look(storefront, place)).json()
     assert [(e["actor"], e["reason"]) for e in story["timeline"] if e["kind"] == "staff"] == [
         ("support:desk", "ticket 4711")
     ]
-    assert (await press(storefront, f"{place}/cancel", WHY)).status_code == 202
+    assert (await act(storefront, f"{place}/cancel", WHY)).status_code == 202
 
 
 async def test_what_is_confirmed_cannot_be_acted_upon(storefront: Storefront, gateway: ScriptedGateway) -> None:
     bought = await storefront.buy(wait=20)
     place = f"{PLACE}/{bought.json()['id']}"
-    assert problem(await press(storefront, f"{place}/cancel", WHY)) == (409, "not_cancellable")
-    assert problem(await press(storefront, f"{place}/retry-payment", WHY)) == (409, "not_stuck")
+    assert problem(await act(storefront, f"{place}/cancel", WHY)) == (409, "not_cancellable")
+    assert problem(await act(storefront, f"{place}/retry-payment", WHY)) == (409, "not_stuck")
     resolution = {"outcome": "captured", "reason": "why"}
-    assert problem(await press(storefront, f"{place}/resolve-payment", resolution)) == (409, "not_stuck")
+    assert problem(await act(storefront, f"{place}/resolve-payment", resolution)) == (409, "not_stuck")
 
 
 @pytest.mark.parametrize("action", ["retry-payment", "resolve-payment", "cancel"])
-async def test_who_may_not_act_is_told_why(storefront: Storefront, action: str) -> None:
+async def test_a_refused_action_names_its_reason(storefront: Storefront, action: str) -> None:
     place, body = f"{NOWHERE}/{action}", WHY | ({"outcome": "captured"} if action == "resolve-payment" else {})
     assert problem(await storefront.post(place, body, caller="nobody")) == (401, "unauthorized")
     assert problem(await storefront.post(place, body, caller=STOREFRONT_KEY)) == (403, "wrong_scope")
-    assert problem(await press(storefront, place, body)) == (404, "unknown_checkout")
-    assert problem(await press(storefront, place, body | {"reason": " "})) == (422, "invalid_request")
-    assert problem(await press(storefront, place, {})) == (422, "invalid_request")
-    assert problem(await press(storefront, place, body, key="k" * 256)) == (400, "idempotency_key_malformed")
+    assert problem(await act(storefront, place, body)) == (404, "unknown_checkout")
+    assert problem(await act(storefront, place, body | {"reason": " "})) == (422, "invalid_request")
+    assert problem(await act(storefront, place, {})) == (422, "invalid_request")
+    assert problem(await act(storefront, place, body, key="k" * 256)) == (400, "idempotency_key_malformed")
     nothing = await storefront.client.post(place, headers={"Authorization": f"Bearer {SUPPORT_KEY}"})
     assert problem(nothing) == (415, "unsupported_media_type")
 
 
 @pytest.mark.parametrize("place", [PLACE, NOWHERE])
-async def test_who_may_not_look_is_told_why(storefront: Storefront, place: str) -> None:
+async def test_a_refused_look_up_names_its_reason(storefront: Storefront, place: str) -> None:
     assert problem(await storefront.get(place, caller="nobody")) == (401, "unauthorized")
     assert problem(await storefront.get(place, caller=STOREFRONT_KEY)) == (403, "wrong_scope")
     assert problem(await look(storefront, NOWHERE)) == (404, "unknown_checkout")
@@ -278,7 +280,7 @@ async def test_a_list_that_means_nothing_is_refused(storefront: Storefront) -> N
     assert problem(twice) == (422, "invalid_query")
 
 
-async def test_a_terminated_workflow_is_told_of_and_not_acted_upon(
+async def test_a_terminated_workflow_is_shown_and_takes_no_action(
     storefront: Storefront, gateway: ScriptedGateway, temporal_client: Client
 ) -> None:
     place = await stuck(storefront, gateway)
@@ -287,7 +289,7 @@ async def test_a_terminated_workflow_is_told_of_and_not_acted_upon(
     assert (story["status"], story["workflow"], story["can"]) == ("payment_stuck", "terminated", [])
     assert story["timeline"]
     for action, kind in (("retry-payment", "not_stuck"), ("cancel", "not_cancellable")):
-        refused = await press(storefront, f"{place}/{action}", WHY)
+        refused = await act(storefront, f"{place}/{action}", WHY)
         assert problem(refused) == (409, kind)
         assert "terminated" in refused.json()["detail"]
     [row] = await until_listed(storefront, 1)
@@ -313,8 +315,8 @@ async def test_without_a_worker_support_sees_what_temporal_knows(
         None,
         False,
     )
-    unanswered = await press(storefront, f"{place}/cancel", WHY)
-    assert (problem(unanswered), unanswered.headers["retry-after"]) == ((503, "worker_unavailable"), "2")
+    pending = await act(storefront, f"{place}/cancel", WHY)
+    assert (problem(pending), pending.headers["retry-after"]) == ((503, "worker_unavailable"), "2")
 
 
 async def confirmed(storefront: Storefront, gateway: ScriptedGateway) -> str:
@@ -322,7 +324,7 @@ async def confirmed(storefront: Storefront, gateway: ScriptedGateway) -> str:
     return str((await storefront.buy(wait=20)).json()["id"])
 
 
-async def test_the_numbers_tell_who_waits_and_whether_the_books_agree(
+async def test_the_metrics_show_how_many_wait_and_the_mismatches(
     storefront: Storefront, gateway: ScriptedGateway, temporal_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("api.support.overview.FRESH_SECONDS", 0.1)
@@ -342,11 +344,11 @@ async def test_the_numbers_tell_who_waits_and_whether_the_books_agree(
     assert (await look(storefront, PLACE)).json()["mismatches"] == unrepaired
 
 
-async def test_while_temporal_is_away_the_metrics_answer_and_the_others_say_so() -> None:
+async def test_without_temporal_the_metrics_respond_and_other_routes_are_503() -> None:
     nowhere = await Client.connect("127.0.0.1:1", lazy=True)
     async with open_storefront(nowhere) as storefront:
         metrics = await storefront.client.get("/metrics")
         assert (metrics.status_code, "checkout_overview_timestamp_seconds 0.0" in metrics.text) == (200, True)
         assert problem(await look(storefront, PLACE)) == (503, "temporal_unavailable")
         assert problem(await look(storefront, NOWHERE)) == (503, "temporal_unavailable")
-        assert problem(await press(storefront, f"{NOWHERE}/cancel", WHY)) == (503, "temporal_unavailable")
+        assert problem(await act(storefront, f"{NOWHERE}/cancel", WHY)) == (503, "temporal_unavailable")

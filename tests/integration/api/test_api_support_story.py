@@ -25,9 +25,9 @@ class _Reader(OutboundInterceptor):
     async def query_workflow(self, input: QueryWorkflowInput) -> Any:
         if input.query == "timeline":
             self._is_timeline_asked = True
-            answer = await super().query_workflow(input)
+            response = await super().query_workflow(input)
             self._timeline_is_read.set()
-            return answer
+            return response
         await asyncio.sleep(0)  # Whatever is asked beside this has its turn.
         if self._is_timeline_asked:
             await self._timeline_is_read.wait()
@@ -55,7 +55,7 @@ async def test_the_timeline_tells_of_all_that_the_view_shows(
         async with open_storefront(client) as storefront:
             checkout_id = (await storefront.buy()).json()["id"]
             await shop.gateway.arrived.wait()
-            answer = await storefront.get(f"/v1/support/checkouts/{checkout_id}", caller=SUPPORT_KEY)
-    story = answer.json()
+            response = await storefront.get(f"/v1/support/checkouts/{checkout_id}", caller=SUPPORT_KEY)
+    story = response.json()
     assert story["status"] == "confirmed"
     assert story["timeline"][-1]["what"] == "confirmed"

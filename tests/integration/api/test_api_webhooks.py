@@ -74,8 +74,8 @@ async def test_an_event_has_the_checkout_look_at_its_payment_once(
     while (await storefront.get(place)).json()["payment"]["status"] != "pending":
         pass
     deliveries = await asyncio.gather(*(deliver(storefront, event(checkout_id=checkout_id)) for _ in range(5)))
-    assert {answer.status_code for answer in deliveries} == {200}
-    assert sorted(answer.json()["status"] for answer in deliveries) == ["accepted"] + 4 * ["duplicate"]
+    assert {response.status_code for response in deliveries} == {200}
+    assert sorted(response.json()["status"] for response in deliveries) == ["accepted"] + 4 * ["duplicate"]
     assert await temporal_client.get_workflow_handle("evt_1").result() == {"evt_1": "applied"}
     gateway.find_answer = Charge(PaymentStatus.CAPTURED, "pi_1", 2580, "EUR")
     await deliver(storefront, event("evt_2", checkout_id))
@@ -112,13 +112,13 @@ async def test_events_that_come_together_share_a_workflow(
     storefront: Storefront, gateway: ScriptedGateway, temporal_client: Client, engine: AsyncEngine
 ) -> None:
     names = [f"evt_{number:03}" for number in range(2 * event_batches.MOST_TOGETHER)]
-    answers = await asyncio.gather(*(deliver(storefront, event(name)) for name in names))
-    assert [answer.json() for answer in answers] == [{"status": "accepted"}] * len(names)
+    responses = await asyncio.gather(*(deliver(storefront, event(name)) for name in names))
+    assert [response.json() for response in responses] == [{"status": "accepted"}] * len(names)
     await _until(lambda: _all_are_in(engine, names))
     batches = temporal_client.list_workflows("WorkflowType = 'PaymentEventsWorkflow'")
     assert 0 < len([each async for each in batches]) < len(names) / 10
     again = await asyncio.gather(*(deliver(storefront, event(name)) for name in names))
-    assert {answer.status_code for answer in again} == {200}
+    assert {response.status_code for response in again} == {200}
     assert await _all_are_in(engine, names)
 
 
@@ -156,8 +156,8 @@ async def test_while_a_secret_is_replaced_both_are_good(temporal_client: Client)
 async def test_while_temporal_is_away_the_provider_is_asked_to_send_it_again() -> None:
     nowhere = await Client.connect("127.0.0.1:1", lazy=True)
     async with open_storefront(nowhere) as storefront:
-        answers = await asyncio.gather(*(deliver(storefront, event(f"evt_{number}")) for number in range(3)))
-        assert [problem(answer) for answer in answers] == [(503, "temporal_unavailable")] * 3
+        responses = await asyncio.gather(*(deliver(storefront, event(f"evt_{number}")) for number in range(3)))
+        assert [problem(response) for response in responses] == [(503, "temporal_unavailable")] * 3
 
 
 @pytest.mark.parametrize("delivery", ["normal", "duplicate", "shuffle"])
@@ -174,8 +174,8 @@ async def test_a_slow_payment_is_confirmed_with_the_sandboxs_own_events(
             await sandbox.set_faults(webhooks=delivery)
             gateway = StripeGateway(sandbox.payment_settings())
             async with build_worker(temporal_client, Database(engine), gateway, WorkerSettings()):
-                answer = await storefront.buy(wait=30, payment_method="pm_sandbox_processing")
-                assert (answer.status_code, answer.json()["status"]) == (200, "confirmed")
+                response = await storefront.buy(wait=30, payment_method="pm_sandbox_processing")
+                assert (response.status_code, response.json()["status"]) == (200, "confirmed")
                 await _until(lambda: _known(engine))
             await gateway.close()
 

@@ -49,7 +49,7 @@ async def test_the_same_events_again_are_known(temporal_client: Client) -> None:
     assert await take("evt_3", "evt_2") == [False] * 2
 
 
-async def test_who_hangs_up_does_not_take_the_others_along(temporal_client: Client) -> None:
+async def test_a_sender_that_hangs_up_cancels_no_other_event(temporal_client: Client) -> None:
     batches = EventBatches(temporal_client)
     await batches.take(event("evt_1"))
     gone = asyncio.create_task(batches.take(event("evt_2")))
@@ -59,7 +59,7 @@ async def test_who_hangs_up_does_not_take_the_others_along(temporal_client: Clie
     assert "2 events: evt_2, evt_3" in await summaries(temporal_client)
 
 
-async def test_all_who_wait_learn_that_it_was_not_started() -> None:
+async def test_a_failed_start_fails_every_event_of_the_batch() -> None:
     batches = EventBatches(await Client.connect("127.0.0.1:1", lazy=True))
     for names in (["evt_1"], ["evt_2", "evt_3"]):
         told = await asyncio.gather(*(batches.take(event(name)) for name in names), return_exceptions=True)

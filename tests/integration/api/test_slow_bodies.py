@@ -36,8 +36,8 @@ class Sender:
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
 
-    async def answer(self) -> tuple[int, dict[str, str], bytes]:
-        """Status, headers and body of the answer, on a connection that is closed behind it."""
+    async def response(self) -> tuple[int, dict[str, str], bytes]:
+        """Status, headers and body of the response, on a connection that is closed behind it."""
         head, _, content = (await self.reader.read()).partition(b"\r\n\r\n")
         status, *headers = head.decode().split("\r\n")
         return (
@@ -48,7 +48,7 @@ class Sender:
 
     async def must_be_given_up(self) -> None:
         """Fails unless it is told that it took too long."""
-        status, headers, content = await self.answer()
+        status, headers, content = await self.response()
         assert (status, headers["content-type"], headers["connection"]) == (408, "application/problem+json", "close")
         assert json.loads(content)["code"] == "request_timeout"
 
@@ -83,8 +83,8 @@ async def accepted(storefront: Storefront, name: str = "evt_1") -> None:
     """A genuine event comes and is taken."""
     raw, signature = genuine(name)
     headers = {"Stripe-Signature": signature.split(": ")[1].strip(), "Content-Type": "application/json"}
-    answer = await storefront.client.post(EVENTS, content=raw, headers=headers)
-    assert (answer.status_code, answer.json()) == (200, {"status": "accepted"})
+    response = await storefront.client.post(EVENTS, content=raw, headers=headers)
+    assert (response.status_code, response.json()) == (200, {"status": "accepted"})
 
 
 @pytest.fixture
@@ -103,13 +103,13 @@ async def test_a_body_without_an_end_must_be_given_up_and_its_connection_closed(
 
 async def test_the_time_is_for_the_whole_body_and_not_for_each_piece(temporal_client: Client, hasty: None) -> None:
     async with open_storefront(temporal_client) as storefront, sending(storefront) as sender:
-        answer = asyncio.create_task(sender.must_be_given_up())
-        while not (await asyncio.wait({answer}, timeout=0.05))[0]:
+        response = asyncio.create_task(sender.must_be_given_up())
+        while not (await asyncio.wait({response}, timeout=0.05))[0]:
             sender.writer.write(b" ")
-        # Who goes on sending into a connection that is closed is reset, and may not see the answer for that
+        # Who goes on sending into a connection that is closed is reset, and may not see the response for that
         # (https://www.rfc-editor.org/rfc/rfc9112#section-9.6).
         with contextlib.suppress(ConnectionResetError):
-            await answer
+            await response
 
 
 async def test_what_comes_in_pieces_and_in_time_is_taken(temporal_client: Client) -> None:
@@ -119,10 +119,10 @@ async def test_what_comes_in_pieces_and_in_time_is_taken(temporal_client: Client
         open_storefront(temporal_client) as storefront,
         sending(storefront, sent=raw[:10], whole=len(raw), headers=headers) as sender,
     ):
-        # The API has read the beginning: it answers who comes later.
+        # The API has read the beginning: it responses who comes later.
         assert (await storefront.client.get("/healthz")).status_code == 200
         sender.writer.write(raw[10:])
-        status, _, content = await sender.answer()
+        status, _, content = await sender.response()
     assert (status, json.loads(content)) == (200, {"status": "accepted"})
 
 
@@ -130,25 +130,25 @@ async def test_half_sent_bodies_keep_no_genuine_event_out(temporal_client: Clien
     """Nobody's time is up; when there is no place to read in, those give way who have taken longest."""
     async with open_storefront(temporal_client, api_max_requests=5) as storefront, AsyncExitStack() as open_ones:
         slow = [await open_ones.enter_async_context(sending(storefront)) for _ in range(20)]
-        answers = {asyncio.create_task(sender.must_be_given_up()) for sender in slow}
-        reading = await _those_left(answers, 5)
+        responses = {asyncio.create_task(sender.must_be_given_up()) for sender in slow}
+        reading = await _those_left(responses, 5)
         await accepted(storefront)
         reading = await _those_left(reading, 4)
         await accepted(storefront, "evt_2")
-        assert not any(answer.done() for answer in reading)
-        for answer in reading:
-            answer.cancel()
+        assert not any(response.done() for response in reading)
+        for response in reading:
+            response.cancel()
 
 
-async def _those_left(answers: set[asyncio.Task[None]], count: int) -> set[asyncio.Task[None]]:
+async def _those_left(responses: set[asyncio.Task[None]], count: int) -> set[asyncio.Task[None]]:
     """Wait until all but so many have been given up."""
-    while len(answers) > count:
-        done, answers = await asyncio.wait(answers, return_when=asyncio.FIRST_COMPLETED)
+    while len(responses) > count:
+        done, responses = await asyncio.wait(responses, return_when=asyncio.FIRST_COMPLETED)
         await asyncio.gather(*done)
-    return answers
+    return responses
 
 
-async def test_who_has_no_key_takes_no_place_with_a_slow_body(temporal_client: Client) -> None:
+async def test_a_slow_body_without_a_key_occupies_no_place(temporal_client: Client) -> None:
     async with open_storefront(temporal_client, api_max_requests=1) as storefront:
         url = storefront.client.base_url
         _, writer = await asyncio.open_connection(url.host, url.port)

@@ -89,7 +89,7 @@ def test_bytes_that_are_no_text_are_refused() -> None:
         verify(b"\xff", signed(b""), [SECRET])
 
 
-def test_an_event_tells_whose_payment_to_look_at() -> None:
+def test_an_event_names_the_payment_to_look_at() -> None:
     found = read_event(event())
     assert found
     assert (found.event_id, found.type, found.created) == ("evt_1", "payment_intent.succeeded", 1763890200)
@@ -177,7 +177,7 @@ def test_a_name_that_is_not_ours_is_not_passed_on(metadata: Any) -> None:
         (event(account=["acct_1"]), "invalid_event"),
     ],
 )
-def test_what_is_no_event_is_told_so(raw: bytes, code: str) -> None:
+def test_a_body_that_is_no_event_is_refused(raw: bytes, code: str) -> None:
     with pytest.raises(Problem) as refused:
         read_event(raw)
     assert (refused.value.kind.status, refused.value.kind.code) == (400, code)

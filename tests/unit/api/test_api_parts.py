@@ -146,7 +146,7 @@ def test_a_fingerprint_never_changes_from_one_release_to_the_next() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "chk_", "chk_1", "chk_" + "A" * 26, "chk_" + "a" * 27, " chk_" + "a" * 26])
-def test_what_is_no_id_is_told_apart_without_asking(text: str) -> None:
+def test_a_malformed_id_is_recognised_without_a_call_of_temporal(text: str) -> None:
     assert not is_checkout_id(text)
 
 

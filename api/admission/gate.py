@@ -13,9 +13,9 @@ from typing import Final
 
 from temporalio.client import WorkflowExecutionDescription, WorkflowExecutionStatus
 
-from api.admission.room import Place, Room
+from api.admission.room import NoRoom, Place, Room, Shortage
 from api.http.idempotency import Ownership
-from api.http.problems import Problem
+from api.http.problems import ARTICLE_IN_DEMAND, OVERLOADED, TOO_MANY_REQUESTS, Problem
 from api.metrics import Metrics
 from api.storefront.service import Accepted, CheckoutService
 from api.temporal.snapshots import Snapshot, known_status
@@ -28,6 +28,12 @@ LEASE_SECONDS: Final = 60.0
 REMEMBERED: Final = 20_000
 #: How often it is logged that checkouts are refused.
 _TELL_EVERY_SECONDS: Final = 10.0
+#: The problem for each shortage: its kind and its detail.
+PROBLEMS: Final = {
+    Shortage.FULL: (OVERLOADED, "The shop has as many checkouts in progress as it can finish in time."),
+    Shortage.MORE_THAN_A_SHARE: (TOO_MANY_REQUESTS, "Others come first: most checkouts in progress are of this key."),
+    Shortage.RUSH: (ARTICLE_IN_DEMAND, "An article of this checkout is wanted faster than it can be sold."),
+}
 _log = logging.getLogger("checkout.api")
 
 
@@ -68,21 +74,20 @@ class Gate:
         """Turn away who would find no room, before their body is read.
 
         Raises:
-            Problem: as `Room.refuse_if_full`; never for a checkout that was let in before.
+            Problem: 503 or 429 when there is no room; never for a checkout that was let in before.
         """
         if checkout_id in self._known:
             return
         try:
             self._room.refuse_if_full(caller)
-        except Problem as refusal:
-            self._count(refusal)
-            raise
+        except NoRoom as refusal:
+            raise self._problem(refusal) from refusal
 
     async def enter(self, request: CheckoutRequest, ownership: Ownership) -> Admitted:
         """Have the checkout started, or found.
 
         Raises:
-            Problem: as `Room.refuse_rush` and `CheckoutService.accept`.
+            Problem: 503 when an article is in a rush; and as `CheckoutService.accept`.
         """
         if request.checkout_id not in self._known:
             self._refuse_rush({line.sku for line in request.lines})
@@ -101,9 +106,8 @@ class Gate:
     def _refuse_rush(self, articles: set[str]) -> None:
         try:
             self._room.refuse_rush(articles)
-        except Problem as refusal:
-            self._count(refusal)
-            raise
+        except NoRoom as refusal:
+            raise self._problem(refusal) from refusal
 
     def _watch(self, place: Place, start: Snapshot) -> asyncio.Task[Snapshot]:
         watch = asyncio.create_task(self._until_rest(place, start))
@@ -135,12 +139,15 @@ class Gate:
         if len(self._known) > REMEMBERED:
             self._known.popitem(last=False)
 
-    def _count(self, refusal: Problem) -> None:
-        self._metrics.refused(refusal.kind.code)
+    def _problem(self, refusal: NoRoom) -> Problem:
+        """The problem of a refusal, which is counted, and logged now and then."""
+        kind, detail = PROBLEMS[refusal.shortage]
+        self._metrics.refused(kind.code)
         self._refused += 1
         if time.monotonic() - self._told_at >= _TELL_EVERY_SECONDS:
             _log.warning(
                 "%s: %d refused since the last line like this; %d under way, room for %d",
-                *(refusal.kind.code, self._refused, self._room.under_way, self._room.limit),
+                *(kind.code, self._refused, self._room.under_way, self._room.limit),
             )
             self._refused, self._told_at = 0, time.monotonic()
+        return Problem(kind, detail, headers={"Retry-After": str(refusal.retry_after_seconds)})

@@ -12,10 +12,10 @@ import random
 from collections import Counter
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Final
 
 from api.admission.demand import Demand
-from api.http.problems import ARTICLE_IN_DEMAND, OVERLOADED, TOO_MANY_REQUESTS, Kind, Problem
 
 #: So many may always be under way: fewer would leave the shop idle between two steps, and nothing could be measured.
 LEAST: Final = 32
@@ -37,6 +37,26 @@ _RUSH_LEAST_PER_SECOND: Final = 8.0
 _NOBODY_PER_SECOND: Final = 0.1
 LONGEST_RETRY_AFTER_SECONDS: Final = 60
 _ALL: Final = ""
+
+
+class Shortage(Enum):
+    """Why there is no room."""
+
+    #: As much is under way as can be finished in time.
+    FULL = auto()
+    #: Nearly so, and most of it is this caller's.
+    MORE_THAN_A_SHARE = auto()
+    #: One of the articles is in such demand that it would keep the others waiting.
+    RUSH = auto()
+
+
+class NoRoom(Exception):
+    """A checkout that is refused: why, and after how many seconds it may be tried again."""
+
+    def __init__(self, shortage: Shortage, retry_after_seconds: int) -> None:
+        super().__init__(shortage.name)
+        self.shortage = shortage
+        self.retry_after_seconds = retry_after_seconds
 
 
 @dataclass(frozen=True)
@@ -80,20 +100,20 @@ class Room:
         """Refuse a caller when the room is full, before their body is read.
 
         Raises:
-            Problem: 503 when the shop has all that it can do; 429 when it nearly has, and most of it is this caller's.
+            NoRoom: the room is full, or nearly, and most of it is this caller's.
         """
         self._asked.note(_ALL)
         if self.under_way >= self.limit:
-            raise self._refusal(OVERLOADED, "The shop has as many checkouts under way as it can finish in time.")
+            raise self._refusal(Shortage.FULL)
         share = self.limit / len(self._callers.keys() | {caller})
         if len(self._callers) > 1 and self.under_way >= _CROWDED * self.limit and self._callers[caller] >= share:
-            raise self._refusal(TOO_MANY_REQUESTS, "Others come first: most checkouts under way are this key's.")
+            raise self._refusal(Shortage.MORE_THAN_A_SHARE)
 
     def refuse_rush(self, articles: Collection[str]) -> None:
         """Refuse a checkout of one of these articles (SKUs) while everybody wants it.
 
         Raises:
-            Problem: 503 when one of them is in such demand that it would keep the others waiting.
+            NoRoom: one of them is in such demand that it would keep the others waiting.
         """
         for name in {_ALL, *articles}:
             self._wanted.note(name)
@@ -101,7 +121,7 @@ class Room:
         if self._in_rush.isdisjoint(articles):
             return
         if self._others_are_wanted() and self._rushed.per_second(_ALL) >= self._per_second * _RUSH_PART:
-            raise self._refusal(ARTICLE_IN_DEMAND, "An article of this checkout is asked for faster than it is sold.")
+            raise self._refusal(Shortage.RUSH)
         self._rushed.note(_ALL)
 
     def take(self, caller: str) -> Place:
@@ -131,9 +151,9 @@ class Room:
         rushing = sum(map(self._wanted.per_second, self._in_rush))
         return self._wanted.per_second(_ALL) - rushing > _NOBODY_PER_SECOND
 
-    def _refusal(self, kind: Kind, detail: str) -> Problem:
-        """The problem. Everybody gets another time to come back, by chance, so that they do not come back at once."""
+    def _refusal(self, shortage: Shortage) -> NoRoom:
+        """Each with another time to come back, by chance, so that they do not all come back at once."""
         pressure = self._asked.per_second(_ALL) / self._per_second
         at_most = min(math.ceil(2 * max(1.0, pressure)), LONGEST_RETRY_AFTER_SECONDS)
         seconds = random.randint(1, at_most)  # noqa: S311 - nobody gains by guessing it
-        return Problem(kind, detail, headers={"Retry-After": str(seconds)})
+        return NoRoom(shortage, seconds)

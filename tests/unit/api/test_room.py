@@ -5,8 +5,8 @@ from contextlib import suppress
 import pytest
 
 from api.admission.demand import MAX_NAMES, Demand
-from api.admission.room import LEAST, LONGEST_RETRY_AFTER_SECONDS, MOST, Place, Room
-from api.http.problems import ARTICLE_IN_DEMAND, OVERLOADED, TOO_MANY_REQUESTS, Problem
+from api.admission.gate import PROBLEMS
+from api.admission.room import LEAST, LONGEST_RETRY_AFTER_SECONDS, MOST, NoRoom, Place, Room, Shortage
 
 SECONDS = 5.0
 
@@ -47,7 +47,7 @@ def fill(room: Room, caller: str = "shop") -> list[Place]:
     try:
         while True:
             places.append(enter(room, caller))
-    except Problem:
+    except NoRoom:
         return places
 
 
@@ -106,22 +106,31 @@ def test_who_finds_no_room_is_told_when_to_come_back_and_everybody_another_time(
     fill(room)
     refused = []
     for _ in range(2000):
-        with pytest.raises(Problem) as refusal:
+        with pytest.raises(NoRoom) as refusal:
             room.refuse_if_full("shop")
-        assert refusal.value.kind == OVERLOADED
-        refused.append(int(refusal.value.headers["Retry-After"]))
+        assert refusal.value.shortage == Shortage.FULL
+        refused.append(refusal.value.retry_after_seconds)
     assert min(refused) == 1
     # The more are sent away, the longer they are spread over.
     assert max(refused[:5]) < max(refused[-500:]) <= LONGEST_RETRY_AFTER_SECONDS
     assert len(set(refused[-500:])) > 10
 
 
+def test_every_shortage_has_a_problem_that_is_counted_and_not_logged() -> None:
+    assert {shortage: (kind.code, kind.is_shed) for shortage, (kind, _) in PROBLEMS.items()} == {
+        Shortage.FULL: ("overloaded", True),
+        Shortage.MORE_THAN_A_SHARE: ("too_many_requests", True),
+        Shortage.RUSH: ("article_in_demand", True),
+    }
+    assert set(PROBLEMS) == set(Shortage)
+
+
 def test_one_caller_leaves_the_last_of_the_room_to_the_others(room: Room) -> None:
     enter(room, "small")
     fill(room, "greedy")
-    with pytest.raises(Problem) as refusal:
+    with pytest.raises(NoRoom) as refusal:
         room.refuse_if_full("greedy")
-    assert refusal.value.kind == TOO_MANY_REQUESTS
+    assert refusal.value.shortage == Shortage.MORE_THAN_A_SHARE
     others = fill(room, "small")
     assert len(others) == pytest.approx(0.2 * room.limit, abs=2)
     assert room.under_way == room.limit
@@ -143,12 +152,12 @@ def test_an_article_in_a_rush_leaves_the_shop_to_the_others(room: Room, clock: C
     for n in range(1000):
         if n % 100 == 0:
             enter(room, article="BOOK")
-        with suppress(Problem):
+        with suppress(NoRoom):
             enter(room, article="HOT")
         clock.pass_by(0.002)
-    with pytest.raises(Problem) as refusal:
+    with pytest.raises(NoRoom) as refusal:
         enter(room, article="HOT")
-    assert refusal.value.kind == ARTICLE_IN_DEMAND
+    assert refusal.value.shortage == Shortage.RUSH
     # A second's work before it is seen to be a rush, and a third of what the shop does from then on: for two seconds.
     assert room.under_way - 10 == pytest.approx(20 + 2 * 20 / 3, rel=0.3)
 
@@ -188,7 +197,7 @@ def test_a_rush_lasts_until_what_is_asked_for_is_what_is_sold_in_it(room: Room, 
     for per_second, are_let_in in ((200, False), (20, False), (3, True)):
         let_in = []
         for n in range(10 * per_second):
-            with suppress(Problem):
+            with suppress(NoRoom):
                 room.refuse_rush(["HOT"])
                 let_in.append(n)
             if n % per_second == 0:
@@ -203,7 +212,7 @@ def test_a_rush_that_is_over_leaves_no_trace(room: Room, clock: Clock) -> None:
     for _ in range(1000):
         try:
             room.leave(enter(room, article="HOT"))
-        except Problem:
+        except NoRoom:
             clock.pass_by(0.001)
     clock.pass_by(10)
     enter(room, article="BOOK")

@@ -9,8 +9,8 @@ from typing import Final
 
 from temporalio.client import Client
 
+from api.support.visibility import CHECKOUT_WORKFLOW, is_of_type, quoted
 from api.temporal.calls import CALL_SECONDS
-from api.temporal.visibility import CHECKOUT_WORKFLOW, is_of_type, quoted
 from checkout.domain.hold import HOLD_WORKFLOW
 from checkout.domain.reconcile import RECONCILE_WORKFLOW, ReconcileReport
 from checkout.domain.states import CheckoutStatus

@@ -26,6 +26,7 @@ from api.http.problems import Kind, Problem
 from api.storefront.service import CANCEL_PROBLEMS, not_cancellable
 from api.support.overview import Overviews
 from api.support.schemas import ListQuery, SupportAction, WorkflowState
+from api.support.visibility import CheckoutList
 from api.temporal.calls import CALL_SECONDS, response_within
 from api.temporal.snapshots import (
     NO_WORKER,
@@ -38,7 +39,6 @@ from api.temporal.snapshots import (
     last_known,
 )
 from api.temporal.updates import Command, UpdateProblem, send
-from api.temporal.visibility import CheckoutList
 from checkout.domain.commands import Cancel, ResolvePayment, RetryPayment, UpdateRefusal
 from checkout.domain.states import CheckoutStatus
 from checkout.domain.view import TimelineEntry

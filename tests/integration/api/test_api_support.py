@@ -9,8 +9,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
-from api.support import service
-from api.temporal import visibility
+from api.support import service, visibility
 from checkout.domain.errors import ProviderUnavailable
 from checkout.domain.reconcile import RECONCILE_WORKFLOW, ReconcileRequest
 from checkout.domain.states import PaymentStatus

@@ -28,13 +28,9 @@ from checkout.domain.errors import ConfigurationError, TemporalUnavailable
 from checkout.domain.events import OF_TEST_MODE, OwnEvents
 from checkout.payments.gateway import PaymentGateway
 from checkout.payments.stripe.gateway import StripeGateway
-from checkout.temporal.client import (
-    ACTIVITY_TASK_POLLS,
-    NEW_WORKFLOW_POLLS_PART,
-    TASK_QUEUE,
-    WORKFLOW_TASK_POLLS,
-    connect,
-)
+from checkout.temporal.client import connect
+from checkout.temporal.names import TASK_QUEUE
+from checkout.temporal.polls import ACTIVITY_TASK_POLLS, NEW_WORKFLOW_POLLS_PART, WORKFLOW_TASK_POLLS
 from checkout.worker_health import Health
 from workflows.checkout import CheckoutWorkflow
 from workflows.payment_events import PaymentEventsWorkflow

@@ -34,7 +34,8 @@ from checkout.config.settings import DatabaseSettings, TemporalSettings
 from checkout.db.migrate import migrate
 from checkout.db.session import create_engine
 from checkout.provisioning.search_attributes import register_search_attributes
-from checkout.temporal.client import SEARCH_ATTRIBUTES, connect
+from checkout.temporal.client import connect
+from checkout.temporal.names import SEARCH_ATTRIBUTES
 from lab.stack.processes.ports import PortClaim, claim_free_port
 from lab.stack.processes.process import running
 from lab.stack.servers.postgres import EmbeddedPostgres

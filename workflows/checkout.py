@@ -25,6 +25,7 @@ with workflow.unsafe.imports_passed_through():
     from checkout.domain.messages import CheckoutRequest, ConfirmOrder, CreateOrder, Undo, reserve_stock
     from checkout.domain.states import CheckoutStatus, Reason
     from checkout.domain.view import CheckoutView
+    from checkout.temporal.names import CHECKOUT_WORKFLOW
 
 # Each step beside its undo, in the order in which they are run. The last one is the pivot: nothing undoes it.
 RESERVE_STOCK = Step(StockActivities.reserve_stock, StockActivities.release_stock)
@@ -40,7 +41,7 @@ CONFIRM_ORDER = Step(OrderActivities.confirm_order, policy=policies.database_piv
 STEPS = (RESERVE_STOCK, CREATE_ORDER, CHARGE_PAYMENT, CONFIRM_ORDER)
 
 
-@workflow.defn(name="CheckoutWorkflow")
+@workflow.defn(name=CHECKOUT_WORKFLOW)
 class CheckoutWorkflow(CheckoutHandlers):
     """One checkout, from the request to an ending in which stock, order and money agree.
 

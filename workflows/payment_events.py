@@ -13,6 +13,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.reconciliation.orphan_payments import OrphanPaymentActivities
     from checkout.domain.events import EventMatch, EventOutcome, PaymentEvent
     from checkout.domain.messages import Timeouts
+    from checkout.temporal.names import PAYMENT_EVENT_SIGNAL, PAYMENT_EVENTS_WORKFLOW
 
 #: What Temporal says when there is no workflow (any more) to take a signal.
 _NO_SUCH_WORKFLOW = "ExternalWorkflowExecutionNotFound"
@@ -32,7 +33,7 @@ _SENTENCES = {
 }
 
 
-@workflow.defn(name="PaymentEventsWorkflow")
+@workflow.defn(name=PAYMENT_EVENTS_WORKFLOW)
 class PaymentEventsWorkflow:
     """Started by the webhook with the events that came together: under load several, otherwise one."""
 
@@ -69,7 +70,7 @@ class PaymentEventsWorkflow:
         if match.is_known:
             return EventOutcome.KNOWN
         try:
-            await workflow.get_external_workflow_handle(match.checkout_id).signal("payment_event", event)
+            await workflow.get_external_workflow_handle(match.checkout_id).signal(PAYMENT_EVENT_SIGNAL, event)
         except ApplicationError as error:
             if error.type != _NO_SUCH_WORKFLOW:
                 raise

@@ -14,10 +14,10 @@ from workflows.policies import growing_pauses
 
 with workflow.unsafe.imports_passed_through():
     from activities.payments.provider_hold import ProviderHoldActivities
-    from checkout.domain.hold import HOLD_WORKFLOW, HoldRequest, HoldView, Probe
+    from checkout.domain.hold import HoldRequest, HoldView, Probe
     from checkout.domain.messages import Timeouts
     from checkout.domain.states import Reason
-    from checkout.temporal.client import CHECKOUT_STATUS
+    from checkout.temporal.names import CHECKOUT_STATUS, HOLD_WORKFLOW
 
 #: Pauses between two probes, in seconds. With the longest, everybody goes on within a minute of its being put right.
 _FIRST_PAUSE, _GROWTH, _LONGEST_PAUSE = 2.0, 1.5, 20.0

@@ -22,7 +22,6 @@ with workflow.unsafe.imports_passed_through():
     from activities.reconciliation.tables import ReconcileActivities
     from checkout.domain.messages import Timeouts, Undo
     from checkout.domain.reconcile import (
-        RECONCILE_WORKFLOW,
         ComparedPage,
         Mismatch,
         MismatchKind,
@@ -31,7 +30,7 @@ with workflow.unsafe.imports_passed_through():
         ReconcileRequest,
     )
     from checkout.domain.states import Reason
-    from checkout.temporal.client import CHECKOUT_STATUS
+    from checkout.temporal.names import CHECKOUT_STATUS, RECONCILE_WORKFLOW
 
 #: What is compared, and by which activity. Abandoned checkouts come first, since to undo them settles the rest of them.
 STAGES = (

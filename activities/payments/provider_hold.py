@@ -16,10 +16,10 @@ from activities.payments.provider_account import ProviderAccount
 from checkout.db import provider
 from checkout.db.session import Database
 from checkout.domain.errors import OutcomeUnknown, ProviderUnavailable, TooLate
-from checkout.domain.hold import HOLD_WORKFLOW, HOLD_WORKFLOW_ID, RELEASED_SIGNAL, HoldRequest, Probe
+from checkout.domain.hold import HoldRequest, Probe
 from checkout.domain.messages import PaymentInQuestion
 from checkout.payments.gateway import PaymentGateway
-from checkout.temporal.client import TASK_QUEUE
+from checkout.temporal.names import HOLD_WORKFLOW, HOLD_WORKFLOW_ID, RELEASED_SIGNAL, TASK_QUEUE
 
 _SUMMARY: Final = "Payments are held: no checkout can be charged until a person has put this right"
 _TOLD_AT_ONCE: Final = 20

@@ -31,7 +31,7 @@ from checkout.domain.commands import Cancel, SubmitPayment, UpdateRefusal
 from checkout.domain.messages import CheckoutRequest
 from checkout.domain.states import CheckoutStatus, PaymentStatus
 from checkout.domain.view import view_at_start
-from checkout.temporal.client import CHECKOUT_STATUS, CUSTOMER_ID, PAYMENT_STATUS, TASK_QUEUE
+from checkout.temporal.names import CHECKOUT_STATUS, CUSTOMER_ID, PAYMENT_STATUS, TASK_QUEUE
 from workflows.checkout import CheckoutWorkflow
 
 #: How long a cancel may take to be accepted before the client is told to send it again.

@@ -9,12 +9,11 @@ from typing import Final
 
 from temporalio.client import Client
 
-from api.support.visibility import CHECKOUT_WORKFLOW, is_of_type, quoted
+from api.support.visibility import is_of_type, quoted
 from api.temporal.calls import CALL_SECONDS
-from checkout.domain.hold import HOLD_WORKFLOW
-from checkout.domain.reconcile import RECONCILE_WORKFLOW, ReconcileReport
+from checkout.domain.reconcile import ReconcileReport
 from checkout.domain.states import CheckoutStatus
-from checkout.temporal.client import CHECKOUT_STATUS
+from checkout.temporal.names import CHECKOUT_STATUS, CHECKOUT_WORKFLOW, HOLD_WORKFLOW, RECONCILE_WORKFLOW
 
 #: For so long an overview is returned again, however often Prometheus and support ask for one.
 FRESH_SECONDS: Final = 5.0

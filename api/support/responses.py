@@ -10,7 +10,7 @@ from api.storefront.schemas import CheckoutResponse
 from api.support.schemas import ListedCheckout, SupportResponse
 from api.support.service import SupportDetail, SupportService, state_of
 from checkout.domain.states import CheckoutStatus, PaymentStatus
-from checkout.temporal.client import CHECKOUT_STATUS, CUSTOMER_ID, ORDER_NUMBER, PAYMENT_STATUS
+from checkout.temporal.names import CHECKOUT_STATUS, CUSTOMER_ID, ORDER_NUMBER, PAYMENT_STATUS
 
 
 async def listed(execution: WorkflowExecution, service: SupportService) -> ListedCheckout:

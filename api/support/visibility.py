@@ -15,10 +15,8 @@ from temporalio.client import Client, WorkflowExecution
 from api.http.cursors import CursorPosition
 from api.support.schemas import ListQuery
 from api.temporal.calls import CALL_SECONDS
-from checkout.temporal.client import CHECKOUT_STATUS, CUSTOMER_ID, ORDER_NUMBER
-from workflows.checkout import CheckoutWorkflow
+from checkout.temporal.names import CHECKOUT_STATUS, CHECKOUT_WORKFLOW, CUSTOMER_ID, ORDER_NUMBER
 
-CHECKOUT_WORKFLOW: Final = CheckoutWorkflow.__name__
 #: More than this many are not fetched and sorted for one page.
 MAX_SORTED: Final = 500
 _FIRST_SPAN: Final = timedelta(minutes=1)

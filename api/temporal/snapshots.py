@@ -22,7 +22,7 @@ from api.temporal.calls import CALL_SECONDS, is_unknown_workflow
 from checkout.domain.messages import CheckoutRequest
 from checkout.domain.states import CheckoutStatus, PaymentStatus
 from checkout.domain.view import CheckoutView, view_at_start
-from checkout.temporal.client import CHECKOUT_STATUS, ORDER_NUMBER, PAYMENT_STATUS
+from checkout.temporal.names import CHECKOUT_STATUS, ORDER_NUMBER, PAYMENT_STATUS
 from workflows.checkout import CheckoutWorkflow
 
 #: How long a worker may take to respond before the client gets what Temporal alone knows.

@@ -20,7 +20,7 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from api.temporal.calls import CALL_SECONDS, response_within
 from api.temporal.ui_texts import events_summary
 from checkout.domain.events import PaymentEvent
-from checkout.temporal.client import TASK_QUEUE
+from checkout.temporal.names import TASK_QUEUE
 from workflows.payment_events import PaymentEventsWorkflow
 
 #: The time between two starts, and so the longest time that an event waits for others.

@@ -17,8 +17,9 @@ from temporalio.service import RPCError, RPCStatusCode
 from checkout.cli.failures import FAILED, give_up, temporal_explained
 from checkout.config.settings import ReconcileSettings, TemporalSettings, load_all
 from checkout.domain.errors import CheckoutError
-from checkout.domain.reconcile import RECONCILE_WORKFLOW, ReconcileReport, ReconcileRequest
-from checkout.temporal.client import TASK_QUEUE, connect
+from checkout.domain.reconcile import ReconcileReport, ReconcileRequest
+from checkout.temporal.client import connect
+from checkout.temporal.names import RECONCILE_WORKFLOW, TASK_QUEUE
 
 _LOOK_SECONDS = 0.5
 _ANSWER_TIMEOUT = timedelta(seconds=2)

@@ -1,15 +1,8 @@
 """What passes between checkouts whose payments are held and the one workflow that asks for all of them."""
 
 from dataclasses import dataclass
-from typing import Final
 
 from checkout.domain.states import Reason
-
-#: The workflow's type and its one id, as those use them who may not import it.
-HOLD_WORKFLOW: Final = "ProviderHoldWorkflow"
-HOLD_WORKFLOW_ID: Final = "provider-hold"
-#: The signal that it has sent to each checkout that waits: payments are taken again.
-RELEASED_SIGNAL: Final = "provider_released"
 
 
 @dataclass(frozen=True)

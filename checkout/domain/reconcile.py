@@ -8,8 +8,6 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
-#: The workflow's type, as those start it who may not import it.
-RECONCILE_WORKFLOW: Final = "ReconcileWorkflow"
 #: How many mismatches a report lists; the rest is counted.
 MAX_LISTED: Final = 100
 

@@ -17,8 +17,8 @@ from temporalio.client import (
 )
 
 from checkout.config.settings import ReconcileSettings
-from checkout.domain.reconcile import RECONCILE_WORKFLOW, ReconcileRequest
-from checkout.temporal.client import TASK_QUEUE
+from checkout.domain.reconcile import ReconcileRequest
+from checkout.temporal.names import RECONCILE_WORKFLOW, TASK_QUEUE
 
 SCHEDULE_ID = "checkout-reconcile"
 #: The server's shortest. A comparison that was missed is made up for by the next one.

@@ -6,7 +6,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from checkout.domain.errors import ConfigurationError
-from checkout.temporal.client import SEARCH_ATTRIBUTES
+from checkout.temporal.names import SEARCH_ATTRIBUTES
 
 _KEYWORD = IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
 

@@ -1,30 +1,12 @@
-"""How we speak with Temporal: the names the outside relies on, and the one way to connect."""
+"""The one way to connect to Temporal."""
 
 import re
-from typing import Final
 
 from temporalio.client import Client, TLSConfig
-from temporalio.common import SearchAttributeKey
 from temporalio.runtime import Runtime
 
 from checkout.config.settings import TemporalSettings
 from checkout.domain.errors import TemporalUnavailable
-
-TASK_QUEUE = "checkout"
-
-#: How often a worker asks at once. A task queue has four partitions unless the server is told otherwise, and only what
-#: meets a waiting poll is handed over at once. By default one poll of five asks for new checkouts: theirs queued on
-#: disk in three partitions, while younger ones passed them in the fourth, and the slowest took six times as long as
-#: the rest. The part is that of the polls for workflow tasks which ask for new checkouts and for those of dead workers.
-WORKFLOW_TASK_POLLS: Final = 20
-NEW_WORKFLOW_POLLS_PART: Final = 0.5
-ACTIVITY_TASK_POLLS: Final = 10
-
-CHECKOUT_STATUS = SearchAttributeKey.for_keyword("CheckoutStatus")
-PAYMENT_STATUS = SearchAttributeKey.for_keyword("PaymentStatus")
-CUSTOMER_ID = SearchAttributeKey.for_keyword("CustomerId")
-ORDER_NUMBER = SearchAttributeKey.for_keyword("OrderNumber")
-SEARCH_ATTRIBUTES = (CHECKOUT_STATUS, PAYMENT_STATUS, CUSTOMER_ID, ORDER_NUMBER)
 
 
 async def connect(settings: TemporalSettings, *, lazy: bool = False, runtime: Runtime | None = None) -> Client:

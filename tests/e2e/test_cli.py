@@ -15,7 +15,7 @@ from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
 from temporalio.client import Client
 
 from checkout.config.settings import DatabaseSettings, TemporalSettings
-from checkout.temporal.client import SEARCH_ATTRIBUTES
+from checkout.temporal.names import SEARCH_ATTRIBUTES
 from lab.stack.processes.ports import claim_free_port
 from lab.stack.servers.postgres import EmbeddedPostgres
 from tests.conftest import Stock

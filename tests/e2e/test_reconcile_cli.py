@@ -9,8 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client, ScheduleActionStartWorkflow, ScheduleOverlapPolicy
 
 from checkout.config.settings import DatabaseSettings, ReconcileSettings, TemporalSettings
-from checkout.domain.reconcile import RECONCILE_WORKFLOW
 from checkout.provisioning.schedule import SCHEDULE_ID, schedule_reconciliation
+from checkout.temporal.names import RECONCILE_WORKFLOW
 from tests.conftest import Stock
 from tests.e2e.test_cli import checkout
 from tests.support.attempts import until

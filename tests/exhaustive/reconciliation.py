@@ -7,7 +7,7 @@ from temporalio.client import Client, WorkflowFailureError
 from temporalio.exceptions import CancelledError, TerminatedError
 
 from checkout.domain.reconcile import ReconcileReport, ReconcileRequest
-from checkout.temporal.client import TASK_QUEUE
+from checkout.temporal.names import TASK_QUEUE
 from workflows.reconcile import ReconcileWorkflow
 
 

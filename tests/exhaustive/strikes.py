@@ -6,7 +6,7 @@ from typing import Any
 
 from checkout.domain.errors import InvariantBroken
 from checkout.domain.states import CheckoutStatus
-from checkout.temporal.client import CHECKOUT_STATUS
+from checkout.temporal.names import CHECKOUT_STATUS
 from tests.exhaustive import interference
 from tests.exhaustive.faults import Fault
 from tests.exhaustive.run import PlannedFailure, Run

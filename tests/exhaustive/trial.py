@@ -18,7 +18,7 @@ from temporalio.exceptions import ApplicationError, TerminatedError
 
 from checkout.domain.messages import CheckoutRequest
 from checkout.domain.view import CheckoutView
-from checkout.temporal.client import TASK_QUEUE
+from checkout.temporal.names import TASK_QUEUE
 from tests.exhaustive.cases import Case
 from tests.exhaustive.run import Plan, Run, current_run
 from workflows.checkout import CheckoutWorkflow

@@ -16,7 +16,7 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowHistory
 
 from checkout.domain.states import CheckoutStatus, Reason
-from checkout.temporal.client import CHECKOUT_STATUS
+from checkout.temporal.names import CHECKOUT_STATUS
 from workflows.checkout import CheckoutWorkflow
 
 DIRECTORY = Path(__file__).parent.parent / "histories"

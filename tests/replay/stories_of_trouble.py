@@ -1,10 +1,9 @@
 """What is recorded while a server is away, and of the workflows beside the checkouts; one after the other."""
 
 from checkout.domain.commands import Cancel, ResolvePayment
-from checkout.domain.hold import HOLD_WORKFLOW_ID
 from checkout.domain.reconcile import ReconcileReport, ReconcileRequest
 from checkout.domain.states import CheckoutStatus
-from checkout.temporal.client import TASK_QUEUE
+from checkout.temporal.names import HOLD_WORKFLOW_ID, TASK_QUEUE
 from tests.replay.stories import AT_THE_BANK, HASTY, STAFF, awaiting, end
 from tests.replay.studio import Handle, Studio
 from workflows.checkout import CheckoutWorkflow

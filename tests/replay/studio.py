@@ -27,7 +27,8 @@ from checkout.domain.events import PaymentEvent
 from checkout.domain.states import CheckoutStatus
 from checkout.domain.view import CheckoutView
 from checkout.payments.stripe.gateway import StripeGateway
-from checkout.temporal.client import TASK_QUEUE, connect
+from checkout.temporal.client import connect
+from checkout.temporal.names import TASK_QUEUE
 from lab.stack.processes.ports import claim_free_port
 from lab.stack.processes.process import Child, running
 from lab.stack.servers.postgres import EmbeddedPostgres

@@ -10,7 +10,7 @@ from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle, W
 
 from checkout.domain.states import CheckoutStatus, PaymentStatus
 from checkout.payments.gateway import Charge
-from checkout.temporal.client import TASK_QUEUE
+from checkout.temporal.names import TASK_QUEUE
 from tests.conftest import Stock
 from tests.support.attempts import until as until_so
 from tests.support.invariants import violations

@@ -8,7 +8,7 @@ from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import PollWorkflowTaskQueueRequest, RespondWorkflowTaskCompletedRequest
 from temporalio.client import Client
 
-from checkout.temporal.client import TASK_QUEUE
+from checkout.temporal.names import TASK_QUEUE
 
 
 @asynccontextmanager

@@ -21,7 +21,7 @@ from checkout.domain.messages import CheckoutRequest, Line, Timeouts
 from checkout.domain.reconcile import Mismatch, ReconcileReport, ReconcileRequest
 from checkout.domain.view import CheckoutView
 from checkout.payments.stripe.gateway import StripeGateway
-from checkout.temporal.client import TASK_QUEUE
+from checkout.temporal.names import TASK_QUEUE
 from tests.support.attempts import attempt, until
 from tests.support.sandbox_server import SandboxServer
 from worker import build_worker

@@ -18,7 +18,7 @@ from checkout.db.session import Database
 from checkout.domain.messages import CheckoutRequest, Line
 from checkout.domain.states import CheckoutStatus
 from checkout.domain.view import CheckoutView
-from checkout.temporal.client import TASK_QUEUE
+from checkout.temporal.names import TASK_QUEUE
 from tests.support.scripted_gateway import ScriptedGateway
 from worker import build_worker
 from workflows.checkout import CheckoutWorkflow

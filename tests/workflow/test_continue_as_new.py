@@ -19,7 +19,7 @@ from checkout.domain.reconcile import ReconcileReport, ReconcileRequest
 from checkout.domain.resume import Resume
 from checkout.domain.states import CheckoutStatus, PaymentStatus, Reason
 from checkout.provisioning.search_attributes import register_search_attributes
-from checkout.temporal.client import CHECKOUT_STATUS, CUSTOMER_ID, TASK_QUEUE
+from checkout.temporal.names import CHECKOUT_STATUS, CUSTOMER_ID, TASK_QUEUE
 from lab.stack.servers.temporal import DevTemporal
 from tests.conftest import fresh_namespace, temporal_with
 from tests.support.charges import ACTION, CAPTURED, DECLINED, PENDING, VOIDED, refusal

@@ -15,7 +15,7 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from checkout.domain.commands import Cancel
 from checkout.domain.events import EventOutcome, PaymentEvent
 from checkout.domain.states import CheckoutStatus
-from checkout.temporal.client import TASK_QUEUE
+from checkout.temporal.names import TASK_QUEUE
 from tests.conftest import Stock
 from tests.support.attempts import until
 from tests.support.invariants import violations

@@ -14,7 +14,7 @@ from checkout.domain.errors import ProviderRefusedCall
 from checkout.domain.reconcile import MismatchKind, ReconcileReport, ReconcileRequest
 from checkout.domain.states import CheckoutStatus, PaymentStatus
 from checkout.payments.gateway import Charge, LedgerEntry
-from checkout.temporal.client import TASK_QUEUE
+from checkout.temporal.names import TASK_QUEUE
 from tests.conftest import Stock
 from tests.support.shop import Shop, open_shop, until
 from workflows.reconcile import STAGES, ReconcileWorkflow

@@ -20,7 +20,7 @@ with workflow.unsafe.imports_passed_through():
     )
     from checkout.domain.states import CheckoutStatus, PaymentStatus, Reason
     from checkout.domain.view import LineView, PaymentView, TimelineEntry, TimelineKind, view_at_start
-    from checkout.temporal.client import CHECKOUT_STATUS, CUSTOMER_ID, ORDER_NUMBER, PAYMENT_STATUS
+    from checkout.temporal.names import CHECKOUT_STATUS, CUSTOMER_ID, ORDER_NUMBER, PAYMENT_STATUS
 
 
 class Progress:

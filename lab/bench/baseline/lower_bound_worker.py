@@ -5,7 +5,8 @@ import sys
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from checkout.config.settings import TemporalSettings, load
-from checkout.temporal.client import ACTIVITY_TASK_POLLS, NEW_WORKFLOW_POLLS_PART, WORKFLOW_TASK_POLLS, connect
+from checkout.temporal.client import connect
+from checkout.temporal.polls import ACTIVITY_TASK_POLLS, NEW_WORKFLOW_POLLS_PART, WORKFLOW_TASK_POLLS
 from lab.bench.baseline.lower_bound import OUTLINE_QUEUE, OutlineWorkflow, do_nothing
 
 

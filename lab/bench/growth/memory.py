@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, Final
 
-from checkout.domain.reconcile import RECONCILE_WORKFLOW, ReconcileReport, ReconcileRequest
-from checkout.temporal.client import TASK_QUEUE
+from checkout.domain.reconcile import ReconcileReport, ReconcileRequest
+from checkout.temporal.names import RECONCILE_WORKFLOW, TASK_QUEUE
 from lab.bench.environment.environment import Stand
 from lab.bench.environment.processes import spent
 from lab.bench.load.loops import closed_count

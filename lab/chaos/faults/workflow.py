@@ -15,7 +15,7 @@ from temporalio.client import (
 )
 from temporalio.service import RPCStatusCode
 
-from checkout.temporal.client import TASK_QUEUE
+from checkout.temporal.names import CHECKOUT_WORKFLOW, PAYMENT_EVENT_SIGNAL, TASK_QUEUE
 from lab.chaos.faults.base import Fault, Harm, Shoppers
 from lab.chaos.world.world import World
 
@@ -45,10 +45,10 @@ async def poison(world: World, shoppers: Shoppers, rng: random.Random, seconds: 
     """Start a checkout on an input that is none, and send a running one a signal and an update that are none."""
     await world.up("temporal")
     name = f"poisoned-{rng.getrandbits(64):x}"
-    poisoned = await world.client.start_workflow("CheckoutWorkflow", _NONSENSE, id=name, task_queue=TASK_QUEUE)
+    poisoned = await world.client.start_workflow(CHECKOUT_WORKFLOW, _NONSENSE, id=name, task_queue=TASK_QUEUE)
     try:
         async with _victim(world, shoppers, rng) as handle:
-            await handle.signal("payment_event", "nonsense")
+            await handle.signal(PAYMENT_EVENT_SIGNAL, "nonsense")
             await _update_with_nonsense(handle)
         await asyncio.sleep(seconds)
     finally:

@@ -9,7 +9,8 @@ from temporalio.service import RPCError
 
 from checkout.config.settings import TemporalSettings
 from checkout.domain.errors import TemporalUnavailable
-from checkout.temporal.client import SEARCH_ATTRIBUTES, connect
+from checkout.temporal.client import connect
+from checkout.temporal.names import SEARCH_ATTRIBUTES
 from lab.stack.errors import StackError
 from lab.stack.processes.ports import HOST
 from lab.stack.processes.process import Program, listens, python_path

@@ -17,7 +17,7 @@ from checkout.db.session import Database
 from checkout.domain.errors import ProviderUnavailable
 from checkout.domain.states import PaymentStatus
 from checkout.payments.gateway import Charge
-from checkout.temporal.client import CUSTOMER_ID
+from checkout.temporal.names import CUSTOMER_ID
 from tests.conftest import Stock
 from tests.support.api_process import OTHER_KEY, STOREFRONT_KEY, Storefront, body, open_storefront, problem
 from tests.support.scripted_gateway import ScriptedGateway

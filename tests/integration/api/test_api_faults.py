@@ -18,7 +18,8 @@ from checkout.domain.messages import CheckoutRequest
 from checkout.domain.states import CheckoutStatus, PaymentStatus
 from checkout.domain.view import CheckoutView, view_at_start
 from checkout.payments.gateway import Charge
-from checkout.temporal.client import CHECKOUT_STATUS, ORDER_NUMBER, TASK_QUEUE, connect
+from checkout.temporal.client import connect
+from checkout.temporal.names import CHECKOUT_STATUS, ORDER_NUMBER, TASK_QUEUE
 from lab.stack.processes.process import running
 from lab.stack.servers.temporal import DevTemporal
 from tests.conftest import Stock, say

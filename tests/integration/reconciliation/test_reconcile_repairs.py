@@ -10,7 +10,7 @@ from temporalio.client import Client, WorkflowExecutionDescription
 from checkout.domain.commands import Cancel
 from checkout.domain.reconcile import Mismatch, MismatchKind
 from checkout.domain.states import CheckoutStatus
-from checkout.temporal.client import CHECKOUT_STATUS
+from checkout.temporal.names import CHECKOUT_STATUS
 from tests.conftest import Stock
 from tests.support.attempts import until
 from tests.support.invariants import violations

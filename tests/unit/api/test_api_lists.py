@@ -10,7 +10,8 @@ from api.http.cursors import CursorPosition, CursorSeal
 from api.http.problems import INVALID_QUERY, Problem
 from api.http.schemas import validate
 from api.support.schemas import ListQuery, ResolveBody, RetryBody
-from api.support.visibility import CHECKOUT_WORKFLOW, Window, quoted
+from api.support.visibility import Window, quoted
+from checkout.temporal.names import CHECKOUT_WORKFLOW
 from workflows.checkout import CheckoutWorkflow
 
 POSITION = CursorPosition(datetime(2026, 11, 23, 9, 30, 0, 123456, UTC), "chk_1")

@@ -16,7 +16,7 @@ from checkout.domain.messages import Timeouts
 from checkout.domain.reconcile import MismatchKind
 from checkout.domain.states import CheckoutStatus, PaymentStatus, Reason
 from checkout.provisioning.schedule import SCHEDULE_ID
-from checkout.temporal.client import SEARCH_ATTRIBUTES
+from checkout.temporal.names import SEARCH_ATTRIBUTES
 from lab.sandbox import dashboard, routes
 from lab.sandbox.faults import Faults
 from lab.sandbox.objects.methods import METHODS

@@ -48,10 +48,11 @@ format: setup  ## let ruff put the code in order
 	$(BIN)/ruff format .
 
 lock:  ## choose versions again (needs uv), after a change of the dependencies
-	uv pip compile --universal --generate-hashes --python-version 3.11 --all-extras --no-header --no-annotate --upgrade -q pyproject.toml -o requirements.lock
+	uv pip compile --universal --generate-hashes --python-version 3.11 --all-extras --no-header --no-annotate --no-emit-package durable-checkout --upgrade -q pyproject.toml lab/pyproject.toml -o requirements.lock
 
-wheel: setup  ## build the wheel into dist/
+wheel: setup  ## build the wheels of product and laboratory into dist/
 	$(BIN)/hatchling build -t wheel
+	cd lab && ../$(BIN)/hatchling build -t wheel -d ../dist
 
 clean:  ## remove .venv and what was built
 	rm -rf $(VENV) dist .pytest_cache .mypy_cache .ruff_cache

@@ -98,8 +98,8 @@ def catalog_import(file: Annotated[Path, typer.Argument(metavar="FILE.csv")]) ->
 
 
 @dataclass(frozen=True)
-class _Elsewhere:
-    """A command that is no part of the product. It takes whatever options it is called with, and says where it is."""
+class _LaboratoryCommand:
+    """Stands in for a command of the laboratory where that is not installed, and says how to install it."""
 
     name: str
 
@@ -112,7 +112,7 @@ class _Elsewhere:
 
 
 def _add_laboratory() -> None:
-    """Add the laboratory's commands, or in their place what says where they are to be had."""
+    """Add the laboratory's commands; where it is not installed, commands that say how to install it."""
     if found := entry_points(group=LABORATORY_COMMANDS_GROUP):
         for each in found:
             each.load()(app)
@@ -120,7 +120,7 @@ def _add_laboratory() -> None:
     anything = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
     for name in LABORATORY_COMMANDS:
         app.command(name, context_settings=anything, help="(in the laboratory, not installed)")(
-            _Elsewhere(name).__call__
+            _LaboratoryCommand(name).__call__
         )
 
 

@@ -17,6 +17,7 @@ from sqlalchemy.exc import ArgumentError
 from checkout.config.loading import PREFIX, Group, load, load_all, not_set
 from checkout.config.values import (
     ApiKey,
+    Port,
     account_id,
     base_url,
     host_and_port,
@@ -37,13 +38,11 @@ __all__ = [
     "WorkerSettings",
     "ApiSettings",
     "SupportSettings",
-    "SandboxSettings",
     "load",
     "load_all",
 ]
 
 Seconds = Annotated[float, Field(gt=0, le=30 * 24 * 3600)]
-Port = Annotated[int, Field(ge=1, le=65535)]
 _File = Annotated[Path, AfterValidator(readable_file)]
 
 
@@ -236,18 +235,3 @@ class SupportSettings(Group):
         if value and not re.fullmatch(r"[!-~]+", value.get_secret_value()):
             raise ValueError("a key has printable characters alone, and no spaces")
         return value
-
-
-class SandboxSettings(Group):
-    """How the sandbox payment provider runs. For development and tests only."""
-
-    model_config = SettingsConfigDict(env_prefix=f"{PREFIX}SANDBOX_")
-
-    host: Annotated[str, Field(description="where the sandbox provider listens")] = "127.0.0.1"
-    port: Annotated[Port, Field(description="port of the sandbox provider")] = 12111
-    ledger: Annotated[Path, Field(description="the file of its ledger")] = Path("sandbox-ledger.sqlite")
-    webhook_url: Annotated[
-        Annotated[str, AfterValidator(page_url)] | None,
-        Field(description="where it sends its events; none: it sends none"),
-    ] = None
-    webhook_secret: Annotated[SecretStr | None, Field(description="what it signs its events with, whsec_...")] = None

@@ -5,11 +5,12 @@ A message says what is wrong and how to write it, and shows no secret.
 
 import re
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 Scope = Literal["storefront", "support"]
+Port = Annotated[int, Field(ge=1, le=65535)]
 
 
 def host_and_port(value: str) -> str:

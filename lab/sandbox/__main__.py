@@ -9,10 +9,11 @@ import sys
 
 import uvicorn
 
-from checkout.config.settings import SandboxSettings, load
+from checkout.config.loading import load
 from checkout.domain.errors import ConfigurationError
 from lab.sandbox.app import build
 from lab.sandbox.http.wire import Connection
+from lab.sandbox.settings import SandboxSettings
 
 
 def main() -> int:

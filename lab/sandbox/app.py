@@ -13,7 +13,6 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from checkout.config.settings import SandboxSettings
 from lab.sandbox import dashboard
 from lab.sandbox.background import Background
 from lab.sandbox.faults import Faults
@@ -27,6 +26,7 @@ from lab.sandbox.ledger.owner import owner_of
 from lab.sandbox.objects.cards import Then
 from lab.sandbox.objects.settling import settle
 from lab.sandbox.routes import API, Endpoint
+from lab.sandbox.settings import SandboxSettings
 
 _MAX_BODY_BYTES = 65_536
 

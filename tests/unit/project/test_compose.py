@@ -16,7 +16,7 @@ from tests.support.project_facts import PROCESSES, ROOT, all_settings, commands,
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
-OURS = {name: service for name, service in SERVICES.items() if service["image"].startswith("durable-checkout:")}
+OURS = {name: service for name, service in SERVICES.items() if service["image"].startswith("durable-checkout")}
 THEIRS = {name: service for name, service in SERVICES.items() if name not in OURS}
 ONE_SHOT = {"temporal-schema", "temporal-namespace", "migrate", "catalogue"}
 
@@ -135,11 +135,36 @@ def test_the_example_holds_no_secret() -> None:
 
 def test_every_image_is_pinned_and_ours_is_this_release() -> None:
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
-    base_images = re.findall(r"^FROM (\S+)", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    stages = re.findall(r"^FROM (\S+) AS (\S+)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    base_images = {source for source, _ in stages} - {stage for _, stage in stages}
 
-    assert {service["image"] for service in OURS.values()} == {f"durable-checkout:{version}"}
+    assert {service["image"] for service in OURS.values()} == {
+        f"durable-checkout:{version}",
+        f"durable-checkout-lab:{version}",
+    }
     for image in [*base_images, *(service["image"] for service in THEIRS.values())]:
         assert re.fullmatch(r"[a-z/-]+:\d+\.\d+[\w.-]*", image), image
+
+
+def test_the_sandbox_runs_from_the_image_of_the_laboratory_and_everything_else_from_the_products() -> None:
+    built = {name: (service["image"].split(":")[0], service["build"]["target"]) for name, service in OURS.items()}
+
+    assert built.pop("sandbox") == ("durable-checkout-lab", "lab")
+    assert set(built.values()) == {("durable-checkout", "product")}
+
+
+def test_the_image_of_the_product_is_the_default_and_nothing_of_the_laboratory_is_in_it() -> None:
+    texts = re.split(r"^(?=FROM )", (ROOT / "Dockerfile").read_text(), flags=re.MULTILINE)[1:]
+    stages = {text.split()[3]: text for text in texts}
+
+    def made_of(stage: str) -> set[str]:
+        sources = {stages[stage].split()[1], *re.findall(r"--from=(\S+)", stages[stage])} & set(stages)
+        return {stage}.union(*(made_of(source) for source in sources))
+
+    assert list(stages)[-1] == "product"
+    assert made_of("product") == {"product", "base", "build-product"}
+    assert [stage for stage in made_of("product") if re.search(r"^COPY .*\blab\b", stages[stage], re.MULTILINE)] == []
+    assert made_of("lab") >= {"build-lab"}
 
 
 def test_temporals_server_and_tools_are_of_one_release() -> None:

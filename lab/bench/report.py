@@ -11,15 +11,15 @@ Json = dict[str, Any]
 
 #: The ratio -> what it is, whether more is better, and what is aimed at.
 TARGETS: Final = {
-    "ratio_throughput_c32": ("throughput at 32 clients, checkout ÷ yardstick", True, 1.5),
-    "ratio_p50_c1": ("p50 of one client, checkout ÷ yardstick", False, 0.6),
+    "ratio_throughput_c32": ("throughput at 32 clients, checkout ÷ baseline", True, 1.5),
+    "ratio_p50_c1": ("p50 of one client, checkout ÷ baseline", False, 0.6),
     "p99_to_p50_c32": ("p99 ÷ p50 of the checkout at 32 clients", False, 3.0),
-    "ratio_accept": ("answer to POST without wait ÷ bare start of a workflow, p50", False, 1.5),
+    "ratio_accept": ("response to POST without wait ÷ bare start of a workflow, p50", False, 1.5),
 }
 
 
 def print_comparison(report: Json) -> None:
-    """Checkout beside yardstick."""
+    """The checkout beside the baseline and the lower bound."""
     console = _console()
     console.print(_latencies(report))
     console.print(_ratios(report))
@@ -59,8 +59,8 @@ def print_memory(report: Json) -> None:
 
 
 _WIDTH_WITHOUT_TERMINAL: Final = 120
-_SUBJECTS: Final = ("checkout", "yardstick")
-_ALL: Final = (*_SUBJECTS, "outline")
+_SUBJECTS: Final = ("checkout", "baseline")
+_ALL: Final = (*_SUBJECTS, "lower_bound")
 _LOADS: Final = (("c1", "1 client"), ("c32", "32 clients"))
 
 
@@ -74,7 +74,7 @@ def _latencies(report: Json) -> Table:
         half = report["open_loop"][subject]
         _add(table, subject, "open, half capacity", half["offered_per_second"], half["p50_ms"], half["p99_ms"])
     _add(table, "checkout", "POST without wait", "", report["accept_p50_ms"], "")
-    _add(table, "yardstick", "start without wait", "", report["start_workflow_p50_ms"], "")
+    _add(table, "baseline", "start without wait", "", report["start_workflow_p50_ms"], "")
     return table
 
 
@@ -85,8 +85,8 @@ def _ratios(report: Json) -> Table:
         met = value >= target if more_is_better else value <= target
         _add(table, what, value, f"{'≥' if more_is_better else '≤'} {target}", "met" if met else "missed")
     for name in ("ratio_throughput_c32", "ratio_p50_c1"):
-        _add(table, f"{TARGETS[name][0]}, if its steps were empty", report[f"{name}_outline"], "", "")
-    _add(table, "processor time at 32 clients, checkout ÷ yardstick", report["ratio_cpu_c32"], "", "")
+        _add(table, f"{TARGETS[name][0]}, if its steps were empty", report[f"{name}_lower_bound"], "", "")
+    _add(table, "processor time at 32 clients, checkout ÷ baseline", report["ratio_cpu_c32"], "", "")
     return table
 
 
@@ -103,7 +103,7 @@ def _round_trips(counts: Json) -> Table:
         "checkout": counts,
         "under load": counts["under_load"],
         "its events": counts.get("events_of_the_provider", {}),
-        "yardstick": counts["yardstick"],
+        "baseline": counts["baseline"],
     }
     table = _table("an operation asks for", *columns)
     for name, value in counts.items():
@@ -124,12 +124,12 @@ def _curves(report: Json) -> dict[str, list[tuple[float, float]]]:
 
 
 def _growth_table(report: Json) -> Table:
-    table = _table(report["growth"], "a second", "p50 ms", "p99 ms", "CPU ms", "PostgreSQL ms", "yardstick CPU ms")
+    table = _table(report["growth"], "a second", "p50 ms", "p99 ms", "CPU ms", "PostgreSQL ms", "baseline CPU ms")
     for point in report["points"]:
         checkout = point["checkout"]
         cpu = checkout["cpu_ms"]
         speed = (checkout["per_second"], checkout["p50_ms"], checkout["p99_ms"])
-        costs = (cpu["total"], cpu.get("postgres", 0), point["yardstick"]["cpu_ms"]["total"])
+        costs = (cpu["total"], cpu.get("postgres", 0), point["baseline"]["cpu_ms"]["total"])
         _add(table, f"{point['amount']:,}", *speed, *costs)
     return table
 

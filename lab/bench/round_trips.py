@@ -14,7 +14,7 @@ from typing import Any, Final
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client
 
-from lab.bench.environment.environment import Stand
+from lab.bench.environment.environment import BenchEnvironment
 from lab.bench.environment.server_metrics import REPORT_SECONDS, Counts
 from lab.bench.load.loops import closed_count
 from lab.bench.load.samples import rounded
@@ -32,7 +32,7 @@ _EVENTS: Final = {
 
 @dataclass(frozen=True)
 class _Mark:
-    """Where the counters of servers stand, between two pieces of work."""
+    """Where the counters of servers are, between two pieces of work."""
 
     at: datetime
     provider_calls: int
@@ -49,54 +49,54 @@ class _Piece:
     statements: dict[str, int]
 
 
-class _Tally:
+class _PieceCounter:
     """Counts pieces of work, each from where the one before it ended."""
 
-    def __init__(self, stand: Stand, start: _Mark) -> None:
-        self._stand = stand
+    def __init__(self, environment: BenchEnvironment, start: _Mark) -> None:
+        self._environment = environment
         self._last = start
         self._pieces: dict[str, _Piece] = {}
 
     async def count(self, name: str, operations: int, work: Awaitable[None]) -> None:
         """Have the work done, and what follows from it."""
-        async with self._stand.database.statements_logged():
+        async with self._environment.database.statements_logged():
             await work
-            await self._stand.settled()
-        before, self._last = self._last, await _mark(self._stand)
-        self._pieces[name] = _Piece(operations, before, self._last, self._stand.log.counts())
+            await self._environment.settled()
+        before, self._last = self._last, await _mark(self._environment)
+        self._pieces[name] = _Piece(operations, before, self._last, self._environment.log.counts())
 
     async def figures(self) -> dict[str, Any]:
         """What each piece asked for, per operation. It reads the histories, so it comes last."""
-        return {name: await _figures(self._stand.temporal, piece) for name, piece in self._pieces.items()}
+        return {name: await _figures(self._environment.temporal, piece) for name, piece in self._pieces.items()}
 
 
-async def count_round_trips(stand: Stand, operations: int, crowd: int) -> dict[str, Any]:
-    """Per operation: those of a checkout, and by name those of the events about it, of the yardstick, and of a checkout
+async def count_round_trips(environment: BenchEnvironment, operations: int, crowd: int) -> dict[str, Any]:
+    """Per operation: those of a checkout, and by name those of the events about it, of the baseline, and of a checkout
     ``under_load``, when a crowd of so many buys at once.
     """
-    shop, sends_events = stand.storefront(), stand.webhooks
-    await stand.send_webhooks(False)
-    tally = _Tally(stand, await _mark(stand))
+    shop, sends_events = environment.storefront(), environment.webhooks
+    await environment.send_webhooks(False)
+    tally = _PieceCounter(environment, await _mark(environment))
     await tally.count("checkout", operations, closed_count(shop, 1, operations))
     if sends_events:
-        await tally.count("events_of_the_provider", operations, stand.send_webhooks(True))
-    await tally.count("yardstick", operations, closed_count(stand.yardstick(), 1, operations))
-    await stand.send_webhooks(False)
+        await tally.count("events_of_the_provider", operations, environment.send_webhooks(True))
+    await tally.count("baseline", operations, closed_count(environment.baseline(), 1, operations))
+    await environment.send_webhooks(False)
     await tally.count("under_load", crowd, closed_count(shop, crowd, crowd))
     figures = await tally.figures()
     checkout: dict[str, Any] = figures.pop("checkout")
     return checkout | figures
 
 
-async def _mark(stand: Stand) -> _Mark:
-    await stand.settled()
+async def _mark(environment: BenchEnvironment) -> _Mark:
+    await environment.settled()
     # The server reports its counts at intervals; when one has passed without a change, they are complete.
-    counts, newer = await stand.metrics.read(), None
+    counts, newer = await environment.metrics.read(), None
     while counts != newer:
         counts = newer or counts
         await asyncio.sleep(REPORT_SECONDS)
-        newer = await stand.metrics.read()
-    return _Mark(datetime.now(UTC), (await stand.provider_traffic())["calls"], counts)
+        newer = await environment.metrics.read()
+    return _Mark(datetime.now(UTC), (await environment.provider_traffic())["calls"], counts)
 
 
 async def _figures(client: Client, piece: _Piece) -> dict[str, Any]:

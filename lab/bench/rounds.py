@@ -1,11 +1,11 @@
-"""The rounds: checkouts, their outline and the yardstick in turns, so that whatever else the machine does meets all."""
+"""The rounds: checkouts, lower bound and baseline in turns, so that whatever else the machine does meets all."""
 
 from collections import defaultdict
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Final
 
-from lab.bench.environment.environment import Stand
+from lab.bench.environment.environment import BenchEnvironment
 from lab.bench.load.loops import Subject, closed_loop, open_loop
 from lab.bench.load.samples import Sample, median
 from lab.bench.progress import Steps
@@ -15,7 +15,7 @@ HALF: Final = 0.5
 #: Shares of the capacity at which the latency is looked at once, for the plot.
 SHARES: Final = (0.25, 0.75, 0.9)
 _WARM_UP_CLIENTS: Final = 8
-#: Answers that come one at a time, with a look at the servers between them, are given so many pieces' time to be many.
+#: Responses that come one at a time, with a look at the servers between them, get the time of so many pieces.
 _ACCEPT_PIECES: Final = 3
 
 
@@ -23,7 +23,7 @@ _ACCEPT_PIECES: Final = 3
 class Measured:
     """Every sample, by subject and load: ``c1`` and ``c32`` are closed loops, a share of the capacity is an open one.
 
-    ``accept_seconds`` are answers to a POST that does not wait, ``start_seconds`` bare starts of a workflow: a list a
+    ``accept_seconds`` are responses to a POST that does not wait, ``start_seconds`` bare starts of a workflow: a list a
     round each. ``offered`` is the load of the open loops, in operations a second.
     """
 
@@ -38,15 +38,15 @@ class Measured:
 
 
 class Rounds:
-    """Measures on a stand: ``seconds`` is the length of one piece of load."""
+    """Measures in an environment: ``seconds`` is the length of one piece of load."""
 
-    def __init__(self, stand: Stand, seconds: float, steps: Steps) -> None:
-        self._stand = stand
+    def __init__(self, environment: BenchEnvironment, seconds: float, steps: Steps) -> None:
+        self._environment = environment
         self._seconds = seconds
         self._steps = steps
-        self._storefront = stand.storefront()
-        self._yardstick = stand.yardstick()
-        self._outline = stand.outline()
+        self._storefront = environment.storefront()
+        self._baseline = environment.baseline()
+        self._lower_bound = environment.lower_bound()
         self._measured = Measured()
 
     async def run(self, rounds: int) -> Measured:
@@ -58,7 +58,7 @@ class Rounds:
         self._steps.expect(3 + rounds * 9 + 2 * len(SHARES))
         for subject in self._all_in_turn(0):
             self._steps.begin(f"warm-up: {subject.name}")
-            await self._stand.measured(closed_loop(subject, _WARM_UP_CLIENTS, self._seconds))
+            await self._environment.measured(closed_loop(subject, _WARM_UP_CLIENTS, self._seconds))
         for number in range(rounds):
             await self._round(number, f"round {number + 1} of {rounds}")
         for share in SHARES:
@@ -70,17 +70,17 @@ class Rounds:
         for load, clients in CLIENTS.items():
             for subject in self._all_in_turn(number):
                 self._steps.begin(f"{title}: {subject.name}, clients: {clients}")
-                sample = await self._stand.measured(closed_loop(subject, clients, self._seconds))
+                sample = await self._environment.measured(closed_loop(subject, clients, self._seconds))
                 self._measured.samples[subject.name, load].append(sample)
         for subject in self._in_turn(number):
             await self._open(subject, HALF, title, seed=number)
-        self._steps.begin(f"{title}: answers without waiting")
+        self._steps.begin(f"{title}: responses without waiting")
         await self._accept_and_start()
 
     async def _open(self, subject: Subject, share: float, title: str, seed: int) -> None:
         offered = share * self._measured.capacity(subject.name)
         self._steps.begin(f"{title}: {subject.name}, open loop, {offered:.1f} a second")
-        sample = await self._stand.measured(open_loop(subject, offered, self._seconds, seed))
+        sample = await self._environment.measured(open_loop(subject, offered, self._seconds, seed))
         self._measured.samples[subject.name, share].append(sample)
         self._measured.offered[subject.name, share].append(offered)
 
@@ -91,21 +91,21 @@ class Rounds:
         customer = await self._storefront.connect()
         deadline = perf_counter() + _ACCEPT_PIECES * self._seconds
         while perf_counter() < deadline or not starts:
-            await self._stand.settled()
+            await self._environment.settled()
             # So that both ask on connections that were used a moment before, as `settled` did that of the bare start.
             await customer.ask_readiness()
             accepts.append(await customer.accept())
-            await self._stand.settled()
-            starts.append(await self._yardstick.start())
+            await self._environment.settled()
+            starts.append(await self._baseline.start())
         customer.close()
         self._measured.accept_seconds.append(accepts)
         self._measured.start_seconds.append(starts)
 
     def _in_turn(self, number: int) -> list[Subject]:
         """Who came last in one round comes first in the next."""
-        subjects: list[Subject] = [self._yardstick, self._storefront]
+        subjects: list[Subject] = [self._baseline, self._storefront]
         return subjects if number % 2 == 0 else subjects[::-1]
 
     def _all_in_turn(self, number: int) -> list[Subject]:
         first, last = self._in_turn(number)
-        return [first, self._outline, last]
+        return [first, self._lower_bound, last]

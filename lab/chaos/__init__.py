@@ -1,1 +1,4 @@
-"""Measured faults: real processes, a proxy on every connection between them, and everything that can go wrong there."""
+"""`checkout chaos`: faults in a shop of real processes, and a checker that tells whether anything was lost.
+
+Here are the schedule of faults, the progress and the report. Speed is measured in `lab.bench`.
+"""

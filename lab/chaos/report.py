@@ -1,10 +1,8 @@
-"""What people see of a campaign: a bar while it runs, and tables and a plot when it is over."""
+"""What people see when a campaign is over: tables and a plot, on standard output."""
 
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from lab.chaos.campaign.result import CampaignResult, by_fault, percentile
@@ -12,43 +10,6 @@ from lab.chaos.campaign.result import CampaignResult, by_fault, percentile
 _MOST_LISTED: Final = 20
 _PLOT_WIDTH: Final = 90
 _PLOT_HEIGHT: Final = 16
-
-
-class ProgressMeter:
-    """A bar for the checkouts and one for the faults, on standard error; shown within the block."""
-
-    def __init__(self, checkouts: int, faults: int) -> None:
-        self._progress = Progress(
-            TextColumn("{task.description:<10}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TextColumn("{task.fields[said]}"),
-            console=Console(stderr=True),
-        )
-        self._checkouts = self._progress.add_task("checkouts", total=checkouts, said="")
-        self._faults = self._progress.add_task("faults", total=faults, said="")
-
-    def __enter__(self) -> Self:
-        self._progress.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._progress.stop()
-
-    def says(self, what: str) -> None:
-        """It is about to do this. Where there is no terminal, each is a line."""
-        self._progress.update(self._faults, said=what)
-        if not self._progress.console.is_terminal:
-            self._progress.console.print(what, highlight=False, markup=False, soft_wrap=True)
-
-    def counts(self, checkouts: int, faults: int, violations: int) -> None:
-        """So many checkouts were accepted, faults made, violations found."""
-        said = f"[bold red]violations: {violations}[/]" if violations else ""
-        self._progress.update(self._checkouts, completed=checkouts, said=said)
-        self._progress.update(self._faults, completed=faults)
 
 
 def print_report(result: CampaignResult) -> None:

@@ -11,7 +11,7 @@ _PAIRS = 0.25
 
 
 @dataclass(frozen=True)
-class Planned:
+class PlannedFault:
     """One fault of a schedule.
 
     ``number`` counts the turns from 1: faults of the same turn are made at once, and the turns one after another.
@@ -25,7 +25,7 @@ class Planned:
     seed: int
 
 
-def plan(seed: int, faults: int, names: Sequence[str] | None = None) -> list[Planned]:
+def plan(seed: int, faults: int, names: Sequence[str] | None = None) -> list[PlannedFault]:
     """A schedule of ``faults`` faults in all, out of those named, or out of all.
 
     Each kind comes once before any comes again. Sometimes two share a turn; they then come from different places.
@@ -35,7 +35,7 @@ def plan(seed: int, faults: int, names: Sequence[str] | None = None) -> list[Pla
     """
     rng = random.Random(seed)  # noqa: S311 - the same seed has to give the same schedule
     kinds = _known(names)
-    drawn: list[Planned] = []
+    drawn: list[PlannedFault] = []
     bag: list[str] = []
     number = 0
     while len(drawn) < faults:
@@ -61,5 +61,5 @@ def _from_elsewhere(name: str, bag: Sequence[str]) -> str | None:
     return next((other for other in reversed(bag) if FAULTS[other].where != FAULTS[name].where), None)
 
 
-def _planned(rng: random.Random, number: int, name: str) -> Planned:
-    return Planned(number, name, round(rng.uniform(*FAULTS[name].seconds), 2), rng.getrandbits(32))
+def _planned(rng: random.Random, number: int, name: str) -> PlannedFault:
+    return PlannedFault(number, name, round(rng.uniform(*FAULTS[name].seconds), 2), rng.getrandbits(32))

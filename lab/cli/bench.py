@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from checkout.cli.failures import FAILED, give_up
 from checkout.domain.errors import ConfigurationError
-from lab.bench.environment.environment import Stand, open_stand
+from lab.bench.environment.environment import BenchEnvironment, open_environment
 from lab.bench.environment.machine import OthersWatch, describe_machine
 from lab.bench.growth.growth import POINTS, Growth
 from lab.bench.growth.memory import CHECKOUTS, measure_memory
@@ -31,7 +31,7 @@ KINDS: Final = (*POINTS, MEMORY)
 
 @dataclass(frozen=True)
 class Options:
-    """What is asked for. ``growth`` None compares with the yardstick; ``points`` None are the usual ones."""
+    """What is asked for. ``growth`` None compares with the baseline; ``points`` None are the usual ones."""
 
     rounds: int
     seconds: float
@@ -90,27 +90,29 @@ async def _run(options: Options) -> dict[str, Any]:
     _end_on_sigterm()
     with shown_steps() as steps:
         steps.begin("starting the stack")
-        async with open_stand(workers=options.workers, webhooks=options.webhooks, environment=_PATIENT) as stand:
-            others = OthersWatch(stand.processes)
-            figures = await _measure(options, stand, steps)
+        async with open_environment(
+            workers=options.workers, webhooks=options.webhooks, settings=_PATIENT
+        ) as environment:
+            others = OthersWatch(environment.processes)
+            figures = await _measure(options, environment, steps)
             return {
                 **figures,
-                "ended": await endings(stand),
-                "pressure": pressure(stand),
-                "machine": describe_machine(await stand.database.version()) | {"others_share": others.share()},
+                "ended": await endings(environment),
+                "pressure": pressure(environment),
+                "machine": describe_machine(await environment.database.version()) | {"others_share": others.share()},
                 "settings": asdict(options),
             }
 
 
-async def _measure(options: Options, stand: Stand, steps: Steps) -> dict[str, Any]:
+async def _measure(options: Options, environment: BenchEnvironment, steps: Steps) -> dict[str, Any]:
     if options.growth is None:
-        measured = await Rounds(stand, options.seconds, steps).run(options.rounds)
+        measured = await Rounds(environment, options.seconds, steps).run(options.rounds)
         steps.begin("counting round trips")
-        return comparison(measured) | {"round_trips": await count_round_trips(stand, _COUNTED, _CROWD)}
+        return comparison(measured) | {"round_trips": await count_round_trips(environment, _COUNTED, _CROWD)}
     if options.growth == MEMORY:
-        return await measure_memory(stand, (options.points or (CHECKOUTS,))[-1], steps)
+        return await measure_memory(environment, (options.points or (CHECKOUTS,))[-1], steps)
     amounts = options.points or POINTS[options.growth]
-    points = await Growth(stand, options.seconds, options.rounds, steps).run(options.growth, amounts)
+    points = await Growth(environment, options.seconds, options.rounds, steps).run(options.growth, amounts)
     return growth(options.growth, points)
 
 

@@ -17,10 +17,11 @@ from rich.table import Table
 
 from checkout.cli.failures import FAILED
 from checkout.domain.errors import ConfigurationError
-from lab.chaos.campaign.campaign import Orders, run_campaign
+from lab.chaos.campaign.campaign import CampaignParameters, run_campaign
 from lab.chaos.campaign.result import CampaignResult
 from lab.chaos.faults.catalogue import FAULTS
-from lab.chaos.report import ProgressMeter, print_report
+from lab.chaos.progress import CampaignProgress
+from lab.chaos.report import print_report
 from lab.chaos.schedule import plan
 
 
@@ -57,7 +58,7 @@ def run_chaos(
         raise ConfigurationError(f"--faults: {error}") from None
     directory = _directory(keep)
     sys.stderr.write(f"seed {seed}, data in {directory}\n")
-    result = _run(Orders(checkouts, schedule, seed, rate), directory, throw_away=keep is None)
+    result = _run(CampaignParameters(checkouts, schedule, seed, rate), directory, throw_away=keep is None)
     (_print_json if as_json else print_report)(result)
     sys.exit(0 if result.is_clean else FAILED)
 
@@ -89,12 +90,12 @@ def _directory(keep: Path | None) -> Path:
     return keep.resolve()
 
 
-def _run(orders: Orders, directory: Path, *, throw_away: bool) -> CampaignResult:
+def _run(parameters: CampaignParameters, directory: Path, *, throw_away: bool) -> CampaignResult:
     """Run it; its data is thrown away when it went well and nobody wants it."""
     clean = False
     try:
-        with ProgressMeter(orders.checkouts, len(orders.schedule)) as meter:
-            result = asyncio.run(_until_told_to_stop(orders, directory, meter))
+        with CampaignProgress(parameters.checkouts, len(parameters.schedule)) as progress:
+            result = asyncio.run(_until_told_to_stop(parameters, directory, progress))
         clean = result.is_clean
     except (KeyboardInterrupt, asyncio.CancelledError):
         clean = True  # Told to stop: there is nothing to find out.
@@ -106,9 +107,11 @@ def _run(orders: Orders, directory: Path, *, throw_away: bool) -> CampaignResult
     return replace(result, kept=kept)
 
 
-async def _until_told_to_stop(orders: Orders, directory: Path, meter: ProgressMeter) -> CampaignResult:
+async def _until_told_to_stop(
+    parameters: CampaignParameters, directory: Path, progress: CampaignProgress
+) -> CampaignResult:
     """The campaign. SIGTERM and the end of the terminal stop it as Ctrl-C does, and every process with it."""
-    campaign = asyncio.ensure_future(run_campaign(orders, directory, meter))
+    campaign = asyncio.ensure_future(run_campaign(parameters, directory, progress))
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         # Under nohup the end of the terminal is nothing to stop for.
         if signal.getsignal(number) != signal.SIG_IGN:

@@ -12,7 +12,7 @@ import uvicorn
 from checkout.config.loading import load
 from checkout.domain.errors import ConfigurationError
 from lab.sandbox.app import build
-from lab.sandbox.http.wire import Connection
+from lab.sandbox.http.wire import CuttableConnection
 from lab.sandbox.settings import SandboxSettings
 
 
@@ -30,7 +30,7 @@ def main() -> int:
         return _refuse(f"cannot use the ledger {settings.ledger}: {error}")
     config = uvicorn.Config(
         app,
-        http=Connection,
+        http=CuttableConnection,
         ws="none",
         log_config=None,
         access_log=False,
@@ -40,7 +40,7 @@ def main() -> int:
         timeout_graceful_shutdown=1,
     )
     print(f"sandbox provider: http://{settings.host}:{settings.port} (ledger {settings.ledger})", flush=True)  # noqa: T201
-    # uvicorn repeats a Ctrl-C after it has answered it by a graceful end.
+    # uvicorn repeats a Ctrl-C after it has ended gracefully because of it.
     with contextlib.suppress(KeyboardInterrupt):
         uvicorn.Server(config).run(sockets=[listener])
     return 0

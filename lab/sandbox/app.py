@@ -1,4 +1,4 @@
-"""The provider's HTTP side: who may call, what a repeated call gets, and which answers never arrive."""
+"""The provider's HTTP side: who may call, what a repeated call gets, and which responses never arrive."""
 
 import asyncio
 import time
@@ -17,13 +17,13 @@ from lab.sandbox import dashboard
 from lab.sandbox.background import Background
 from lab.sandbox.faults import Faults
 from lab.sandbox.http import keys, pages
-from lab.sandbox.http.call import Call
+from lab.sandbox.http.call import SandboxCall
 from lab.sandbox.http.errors import ApiError, key_in_use
 from lab.sandbox.http.form import parse
-from lab.sandbox.http.wire import drop, key_of, never_answer, require_api_key
-from lab.sandbox.ledger.ledger import Ledger, dump, new_id
+from lab.sandbox.http.wire import drop, key_of, never_respond, require_api_key
+from lab.sandbox.ledger.ledger import SandboxLedger, dump, new_id
 from lab.sandbox.ledger.owner import owner_of
-from lab.sandbox.objects.cards import Then
+from lab.sandbox.objects.cards import Delivery
 from lab.sandbox.objects.settling import settle
 from lab.sandbox.routes import API, Endpoint
 from lab.sandbox.settings import SandboxSettings
@@ -37,7 +37,7 @@ class Provider:
     ``calls`` counts the requests of Stripe's API by method and path, whatever became of them.
     """
 
-    def __init__(self, ledger: Ledger, faults: Faults, background: Background) -> None:
+    def __init__(self, ledger: SandboxLedger, faults: Faults, background: Background) -> None:
         self.ledger = ledger
         self.faults = faults
         self.background = background
@@ -45,29 +45,31 @@ class Provider:
         self._in_flight: set[str] = set()
 
     async def serve(self, endpoint: Endpoint, name: str, request: Request) -> Response:
-        """Answer one request of Stripe's API, or leave it unanswered; ``name`` is what it is counted as."""
+        """Respond to one request of Stripe's API, or not at all; ``name`` is what it is counted as."""
         self.calls[name] += 1
         try:
             owner = owner_of(require_api_key(request), other=self.faults.account == "other")
-            answer, then = await (self._write if request.method == "POST" else self._read)(endpoint, request, owner)
+            response, delivery = await (self._write if request.method == "POST" else self._read)(
+                endpoint, request, owner
+            )
         except ApiError as error:
-            answer, then = _answer(error.status, dump(error.body), saved=error.saved), Then.ANSWER
+            response, delivery = _response(error.status, dump(error.body), saved=error.saved), Delivery.RESPOND
         except ClientDisconnect:
             return Response()
-        if then is Then.HANG:
-            return await never_answer(request)
-        if then is Then.DROP or self.faults.loses_answer():
+        if delivery is Delivery.HANG:
+            return await never_respond(request)
+        if delivery is Delivery.DROP or self.faults.loses_response():
             return await drop(request)
-        return answer
+        return response
 
-    async def _read(self, endpoint: Endpoint, request: Request, owner: str) -> tuple[Response, Then]:
+    async def _read(self, endpoint: Endpoint, request: Request, owner: str) -> tuple[Response, Delivery]:
         await self.faults.before_execution()
         call = self._call(request, request.scope["query_string"], owner)
         with self.ledger.transaction():
             settle(self.ledger, call.now)
-            return _answer(200, dump(endpoint(call))), call.then
+            return _response(200, dump(endpoint(call))), call.delivery
 
-    async def _write(self, endpoint: Endpoint, request: Request, owner: str) -> tuple[Response, Then]:
+    async def _write(self, endpoint: Endpoint, request: Request, owner: str) -> tuple[Response, Delivery]:
         key = keys.own(key_of(request), owner)
         if key and key in self._in_flight:
             raise key_in_use(keys.as_sent(key))
@@ -81,8 +83,8 @@ class Provider:
         finally:
             self._in_flight.discard(key or "")
 
-    def _call(self, request: Request, text: bytes, owner: str) -> Call:
-        return Call(
+    def _call(self, request: Request, text: bytes, owner: str) -> SandboxCall:
+        return SandboxCall(
             self.ledger,
             parse(text),
             time.time(),
@@ -93,24 +95,24 @@ class Provider:
             faults=self.faults,
         )
 
-    def _execute(self, endpoint: Endpoint, call: Call, path: str, print_: str) -> tuple[Response, Then]:
+    def _execute(self, endpoint: Endpoint, call: SandboxCall, path: str, print_: str) -> tuple[Response, Delivery]:
         with self.ledger.transaction():
             settle(self.ledger, call.now)
-            if call.key and (saved := keys.saved_answer(self.ledger, call.key, path, print_, call.now)):
-                return _answer(*saved, saved=True, replayed=True), Then.ANSWER
+            if call.key and (saved := keys.saved_response(self.ledger, call.key, path, print_, call.now)):
+                return _response(*saved, saved=True, replayed=True), Delivery.RESPOND
             try:
                 status, body, save = 200, dump(endpoint(call)), True
             except ApiError as error:
                 # What was counted or changed before the error is part of it, so the transaction commits.
                 status, body, save = error.status, dump(error.body), error.saved
             if call.key and save:
-                answer = (None, None) if call.then is Then.HANG else (status, body)
-                keys.save(self.ledger, call.key, path, print_, answer, call.now)
+                response = (None, None) if call.delivery is Delivery.HANG else (status, body)
+                keys.save(self.ledger, call.key, path, print_, response, call.now)
         self.background.wake()
-        return _answer(status, body, saved=save), call.then
+        return _response(status, body, saved=save), call.delivery
 
 
-def _answer(status: int, body: str, *, saved: bool = False, replayed: bool = False) -> Response:
+def _response(status: int, body: str, *, saved: bool = False, replayed: bool = False) -> Response:
     headers = {"Request-Id": new_id("req")}
     if replayed:
         headers["Idempotent-Replayed"] = "true"
@@ -131,7 +133,7 @@ async def _body(request: Request) -> bytes:
 async def _unrecognized(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
     message = f"Unrecognized request URL ({request.method}: {request.url.path})."
-    return _answer(status, dump(ApiError(status, message).body))
+    return _response(status, dump(ApiError(status, message).body))
 
 
 def build(settings: SandboxSettings) -> Starlette:
@@ -140,7 +142,7 @@ def build(settings: SandboxSettings) -> Starlette:
     Raises:
         sqlite3.Error: the ledger cannot be used.
     """
-    ledger = Ledger(settings.ledger, delivers_events=settings.webhook_url is not None)
+    ledger = SandboxLedger(settings.ledger, delivers_events=settings.webhook_url is not None)
     faults = Faults(recovered=ledger.note("recovered") == "yes")
     background = Background(ledger, faults, settings)
 

@@ -6,9 +6,9 @@ import logging
 import signal
 import time
 
-from lab.sandbox.events.webhooks import Postman
+from lab.sandbox.events.webhooks import WebhookSender
 from lab.sandbox.faults import Faults
-from lab.sandbox.ledger.ledger import Ledger
+from lab.sandbox.ledger.ledger import SandboxLedger
 from lab.sandbox.objects.settling import settle
 from lab.sandbox.settings import SandboxSettings
 
@@ -20,7 +20,7 @@ _NOTHING_DUE_SECONDS = 60.0
 class Background:
     """The provider's own tasks. They sleep until something is due or somebody wakes them."""
 
-    def __init__(self, ledger: Ledger, faults: Faults, settings: SandboxSettings) -> None:
+    def __init__(self, ledger: SandboxLedger, faults: Faults, settings: SandboxSettings) -> None:
         self._ledger = ledger
         self._faults = faults
         self._settings = settings
@@ -31,8 +31,8 @@ class Background:
         tasks = [asyncio.create_task(self._settle_for_ever())]
         url, secret = self._settings.webhook_url, self._settings.webhook_secret
         if url and secret:
-            postman = Postman(self._ledger, self._faults, url, secret.get_secret_value())
-            tasks.append(asyncio.create_task(postman.run(self.wait)))
+            sender = WebhookSender(self._ledger, self._faults, url, secret.get_secret_value())
+            tasks.append(asyncio.create_task(sender.run(self.wait)))
         for task in tasks:
             task.add_done_callback(_report)
         return tasks

@@ -11,13 +11,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from lab.sandbox.http.call import Call
+from lab.sandbox.http.call import SandboxCall
 from lab.sandbox.http.errors import ApiError, Json, no_such
 from lab.sandbox.ledger.ledger import Table
 from lab.sandbox.objects import disputes, fraud, intents, refunds
 from lab.sandbox.objects.settling import settle
 
-Act = Callable[[Call, Json], Json]
+Act = Callable[[SandboxCall, Json], Json]
 
 
 def routes() -> list[Route]:
@@ -37,7 +37,7 @@ def routes() -> list[Route]:
 
 async def _serve(act: Act, known: frozenset[str], request: Request) -> Response:
     state = request.app.state
-    call = Call(state.ledger, {}, time.time(), faults=state.faults)
+    call = SandboxCall(state.ledger, {}, time.time(), faults=state.faults)
     try:
         body = _read(await request.body(), known)
         with call.ledger.transaction():
@@ -62,34 +62,34 @@ def _read(text: bytes, known: frozenset[str]) -> Json:
     return body
 
 
-def _refund(call: Call, body: Json) -> Json:
+def _refund(call: SandboxCall, body: Json) -> Json:
     return refunds.give_back(call, _intent(call, body), _amount(body), None, {})
 
 
-def _cancel(call: Call, body: Json) -> Json:
+def _cancel(call: SandboxCall, body: Json) -> Json:
     return intents.call_off(call, _intent(call, body), "requested_by_customer")
 
 
-def _dispute(call: Call, body: Json) -> Json:
+def _dispute(call: SandboxCall, body: Json) -> Json:
     reason = _one_of(body, "reason", disputes.REASONS, "fraudulent")
     inquiry = _one_of(body, "kind", ("dispute", "inquiry"), "dispute") == "inquiry"
     return disputes.begin(call, _intent(call, body), _amount(body), reason, inquiry=inquiry)
 
 
-def _close_dispute(call: Call, body: Json) -> Json:
+def _close_dispute(call: SandboxCall, body: Json) -> Json:
     status = _one_of(body, "status", ("won", "lost"), None)
     return disputes.close(call, _named(call, body, "disputes", "dispute"), status)
 
 
-def _warn(call: Call, body: Json) -> Json:
+def _warn(call: SandboxCall, body: Json) -> Json:
     return fraud.warn(call, _intent(call, body))
 
 
-def _intent(call: Call, body: Json) -> Json:
+def _intent(call: SandboxCall, body: Json) -> Json:
     return _named(call, body, "intents", "payment_intent")
 
 
-def _named(call: Call, body: Json, table: Table, field: str) -> Json:
+def _named(call: SandboxCall, body: Json, table: Table, field: str) -> Json:
     """The object that a field names, whosever it is."""
     name = body.get(field)
     if not isinstance(name, str) or not name:

@@ -16,7 +16,7 @@ _MAX_LATENCY_MS = 600_000
 class Faults:
     """What goes wrong at the moment.
 
-    ``error_rate`` answers 500 before anything is executed, ``lost_response_rate`` executes and then closes the
+    ``error_rate`` responds 500 before anything is executed, ``lost_response_rate`` executes and then closes the
     connection; both are probabilities. ``outage`` is 503 for everything. ``webhooks`` off holds events back,
     duplicate delivers each of them twice, shuffle delivers them late and in any order. ``account`` cannot_charge
     refuses every confirmation, other takes every key for one of another account. ``recovered`` tells whether the
@@ -64,8 +64,8 @@ class Faults:
         if self.error_rate and SystemRandom().random() < self.error_rate:
             raise crash(saved=False)
 
-    def loses_answer(self) -> bool:
-        """Whether this answer gets lost."""
+    def loses_response(self) -> bool:
+        """Whether this response gets lost."""
         return bool(self.lost_response_rate) and SystemRandom().random() < self.lost_response_rate
 
 

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 
-from lab.sandbox.http.call import Call
+from lab.sandbox.http.call import SandboxCall
 from lab.sandbox.http.errors import Json
 from lab.sandbox.objects import accounts, disputes, intents, listing, refunds
 
-Endpoint = Callable[[Call], Json]
+Endpoint = Callable[[SandboxCall], Json]
 
 API: tuple[tuple[str, str, Endpoint], ...] = (
     ("POST", "/v1/payment_intents", intents.create),

@@ -117,7 +117,7 @@ class Plan:
             # -P: a folder of the caller's that is named like one of our packages must not be taken for it.
             command=(sys.executable, "-P", "-m", "checkout.cli.main", role),
             port=port,
-            is_ready=_answers(f"http://{HOST}:{port}{health}"),
+            is_ready=_responds(f"http://{HOST}:{port}{health}"),
             environment={**_inherited(), **self.environment, **settings},
             stop_timeout_seconds=stop_timeout_seconds,
         )
@@ -128,7 +128,7 @@ def _inherited() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith(_OURS)} | {"PYTHONUNBUFFERED": "1"}
 
 
-def _answers(url: str) -> Callable[[], Awaitable[bool]]:
+def _responds(url: str) -> Callable[[], Awaitable[bool]]:
     async def ask() -> bool:
         try:
             # trust_env: a proxy of the shell has no business on loopback.

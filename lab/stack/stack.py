@@ -94,7 +94,7 @@ class Stack:
         )
 
     async def start(self) -> StackInfo:
-        """Start everything; done when the API answers.
+        """Start everything; done when the API is ready.
 
         Raises:
             ChildFailed: one of the processes did not become ready.

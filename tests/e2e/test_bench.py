@@ -61,7 +61,7 @@ async def test_a_small_run_reports_every_figure_and_every_checkout_ends_confirme
 
     assert process.returncode == 0, err
     report: dict[str, Any] = json.loads(out)
-    for subject in ("checkout", "yardstick", "outline"):
+    for subject in ("checkout", "baseline", "lower_bound"):
         assert set(report[subject]["c1"]) == {"p50_ms", "p99_ms"}
         assert set(report[subject]["c32"]) == {"per_second", "p50_ms", "p99_ms"}
         assert 0 < report[subject]["c1"]["p50_ms"] <= report[subject]["c1"]["p99_ms"]
@@ -72,10 +72,10 @@ async def test_a_small_run_reports_every_figure_and_every_checkout_ends_confirme
         "ratio_p50_c1",
         "p99_to_p50_c32",
         "ratio_accept",
-        "ratio_p50_c1_outline",
+        "ratio_p50_c1_lower_bound",
     ):
         assert report[name] > 0
-    ratio = report["checkout"]["c32"]["per_second"] / report["yardstick"]["c32"]["per_second"]
+    ratio = report["checkout"]["c32"]["per_second"] / report["baseline"]["c32"]["per_second"]
     assert abs(report["ratio_throughput_c32"] - ratio) < 0.01
     assert report["ended"]["as_wanted"]
     assert report["ended"]["found"] == {"confirmed": report["ended"]["accepted"]}
@@ -85,14 +85,14 @@ async def test_a_small_run_reports_every_figure_and_every_checkout_ends_confirme
 
 
 def assert_counts(counts: dict[str, Any]) -> None:
-    """What must be so of any design; the yardstick's counts are Temporal's own."""
+    """What must be so of any design; the baseline's counts are Temporal's own."""
     assert counts["workflows"] == counts["provider_calls"] == 1
     assert counts["activities"] + counts["markers"] >= 4
     assert 0 < counts["sql_transactions"] <= counts["sql_statements"] <= counts["sql_round_trips"]
     assert counts["temporal_calls"]["StartWorkflowExecution"] == 1
-    yardstick = counts["yardstick"]
-    assert (yardstick["workflow_tasks"], yardstick["activities"], yardstick["history_events"]) == (5, 4, 29)
-    assert yardstick["sql_statements"] == yardstick["provider_calls"] == 0
+    baseline = counts["baseline"]
+    assert (baseline["workflow_tasks"], baseline["activities"], baseline["history_events"]) == (5, 4, 29)
+    assert baseline["sql_statements"] == baseline["provider_calls"] == 0
 
 
 async def test_a_stack_that_does_not_start_is_not_measured() -> None:

@@ -89,9 +89,9 @@ async def test_told_to_stop_it_leaves_no_process_behind() -> None:
 
 async def _reserve_for_nobody(keep: Path) -> None:
     """Break the first invariant, as soon as the campaign has said where its database is and filled its shelves."""
-    while not (keep / "world.json").exists():
+    while not (keep / "system.json").exists():
         await asyncio.sleep(0.1)
-    url = json.loads((keep / "world.json").read_text())["database_url"]
+    url = json.loads((keep / "system.json").read_text())["database_url"]
     async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
         while not (await connection.execute("UPDATE products SET reserved = reserved + 1 WHERE sku = 'MUG'")).rowcount:
             await asyncio.sleep(0.1)

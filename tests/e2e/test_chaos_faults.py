@@ -1,4 +1,4 @@
-"""Every fault of a campaign is made in a world of real processes, and the shop is whole again when it is healed."""
+"""Every fault of a campaign is made in a system of real processes, and the shop is whole again when it is healed."""
 
 import asyncio
 import random
@@ -15,9 +15,9 @@ from pydantic import SecretStr
 
 from checkout.config.settings import DatabaseSettings
 from checkout.db.session import create_engine
-from lab.chaos.faults.catalogue import FAULTS, Fault, Harm
+from lab.chaos.faults.catalogue import FAULTS, Fault, ForbiddenResponse
 from lab.chaos.proxy.postgres import Moment
-from lab.chaos.world.world import ROLES, WORKERS, World, open_world
+from lab.chaos.system.system import ROLES, WORKERS, System, open_system
 from lab.stack.stack import StackInfo
 from tests.support.dev_process import temporary_directory
 from tests.support.invariants import violations
@@ -97,26 +97,26 @@ class Customers:
     async def _insist(self, verb: str, path: str, **more: Any) -> dict[str, Any]:
         while True:
             with suppress(httpx.TransportError):
-                answer = await self.http.request(verb, path, **more)
-                if answer.status_code < 300:
-                    return dict(answer.json())
-                if answer.json()["code"] == "checkout_failed":
+                response = await self.http.request(verb, path, **more)
+                if response.status_code < 300:
+                    return dict(response.json())
+                if response.json()["code"] == "checkout_failed":
                     return {"status": "failed", "total_minor": 0}
-                assert answer.status_code in (429, 503), answer.text
+                assert response.status_code in (429, 503), response.text
             await asyncio.sleep(0.1)
 
 
 @pytest.fixture(scope="module")
-async def world() -> AsyncIterator[World]:
-    async with temporary_directory() as directory, open_world(directory, 1, SETTINGS) as world:
-        await world.stock({"MUG": 1_000_000, "RARE": CROWD // 2})
-        yield world
+async def system() -> AsyncIterator[System]:
+    async with temporary_directory() as directory, open_system(directory, 1, SETTINGS) as system:
+        await system.stock({"MUG": 1_000_000, "RARE": CROWD // 2})
+        yield system
 
 
 @pytest.fixture
-async def customers(world: World) -> AsyncIterator[Customers]:
-    headers = {"Authorization": f"Bearer {world.info.storefront_key}"}
-    async with httpx.AsyncClient(base_url=world.info.api_url, headers=headers, timeout=30, trust_env=False) as client:
+async def customers(system: System) -> AsyncIterator[Customers]:
+    headers = {"Authorization": f"Bearer {system.info.storefront_key}"}
+    async with httpx.AsyncClient(base_url=system.info.api_url, headers=headers, timeout=30, trust_env=False) as client:
         yield Customers(client)
 
 
@@ -139,12 +139,12 @@ async def everything_agrees(info: StackInfo, customers: Customers) -> None:
         assert sum(intents.values()) - given_back == paid, view
 
 
-async def make_one_after_another(world: World, customers: Customers, faults: list[Fault]) -> None:
+async def make_one_after_another(system: System, customers: Customers, faults: list[Fault]) -> None:
     for fault in faults:
-        await fault.inject(world, customers, random.Random(fault.name), min(BRIEFLY_SECONDS, fault.seconds[1]))
+        await fault.inject(system, customers, random.Random(fault.name), min(BRIEFLY_SECONDS, fault.seconds[1]))
 
 
-async def test_every_fault_is_made_and_healed_and_nothing_is_lost(world: World, customers: Customers) -> None:
+async def test_every_fault_is_made_and_healed_and_nothing_is_lost(system: System, customers: Customers) -> None:
     places: dict[str, list[Fault]] = {}
     for fault in FAULTS.values():
         places.setdefault(fault.where, []).append(fault)
@@ -160,52 +160,54 @@ async def test_every_fault_is_made_and_healed_and_nothing_is_lost(world: World, 
         # At each place one at a time, and at all of the places at once.
         async with asyncio.TaskGroup() as chaos:
             for faults in places.values():
-                chaos.create_task(make_one_after_another(world, customers, faults))
-        await world.heal()
+                chaos.create_task(make_one_after_another(system, customers, faults))
+        await system.heal()
         enough.set()
 
     assert (await customers.buy())["status"] == "confirmed"
-    await everything_agrees(world.info, customers)
+    await everything_agrees(system.info, customers)
 
 
-async def test_healing_brings_back_whatever_is_away(world: World, customers: Customers) -> None:
-    before = {role: world.pid(role) for role in ROLES}
-    world.pause("worker-2")
+async def test_healing_brings_back_whatever_is_away(system: System, customers: Customers) -> None:
+    before = {role: system.pid(role) for role in ROLES}
+    system.pause("worker-2")
     for role in ("postgres", "temporal", "sandbox", "worker"):
-        world.hold(role)
-        world.kill(role)
-    world.kill("api")
-    await world.links["worker-2-provider"].cut()
-    await world.heal()
+        system.hold(role)
+        system.kill(role)
+    system.kill("api")
+    await system.links["worker-2-provider"].cut()
+    await system.heal()
 
-    assert {role for role in ROLES if world.pid(role) != before[role]} == {*ROLES} - {"worker-2"}
+    assert {role for role in ROLES if system.pid(role) != before[role]} == {*ROLES} - {"worker-2"}
     assert (await customers.buy())["status"] == "confirmed"
 
 
-async def test_a_worker_that_dies_after_a_commit_has_the_activity_run_twice(world: World, customers: Customers) -> None:
+async def test_a_worker_that_dies_after_a_commit_has_the_activity_run_twice(
+    system: System, customers: Customers
+) -> None:
     dead: list[str] = []
 
     def die(role: str) -> None:
         dead.append(role)
-        world.kill(role)
-        for trap in world.traps.values():
+        system.kill(role)
+        for trap in system.traps.values():
             trap.disarm()
 
     for role in WORKERS:
-        world.traps[role].arm(Moment.AFTER, then=partial(die, role), about="INSERT INTO reservations")
+        system.traps[role].arm(Moment.AFTER, then=partial(die, role), about="INSERT INTO reservations")
     view = await customers.buy()
 
     assert view["status"] == "confirmed"
     assert len(dead) == 1
-    assert sum(trap.seen for trap in world.traps.values()) == 2
-    await everything_agrees(world.info, customers)
+    assert sum(trap.seen for trap in system.traps.values()) == 2
+    await everything_agrees(system.info, customers)
 
 
 async def test_an_event_that_is_believed_too_easily_is_told(
-    world: World, customers: Customers, monkeypatch: pytest.MonkeyPatch
+    system: System, customers: Customers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await customers.buy()
     # Signed now instead of an hour ago, it is genuine, and taken.
     monkeypatch.setattr("lab.chaos.faults.webhooks._AGE_SECONDS", 0)
-    with pytest.raises(Harm, match="not genuine was taken"):
-        await FAULTS["webhooks-stale"].inject(world, customers, random.Random(1), 0)
+    with pytest.raises(ForbiddenResponse, match="not genuine was taken"):
+        await FAULTS["webhooks-stale"].inject(system, customers, random.Random(1), 0)

@@ -99,7 +99,7 @@ BUGS = (
 """,
             ),
         ),
-        campaign=Campaign("6 provider-lost-answers provider-hang"),
+        campaign=Campaign("6 provider-lost-responses provider-hang"),
     ),
     Bug(
         "decline-is-a-success",

@@ -6,8 +6,8 @@ from time import perf_counter
 
 from temporalio.client import Client
 
-from lab.bench.baseline.baseline import YARDSTICK_QUEUE, YardstickWorkflow
-from lab.bench.baseline.lower_bound import OUTLINE_QUEUE, OutlineWorkflow
+from lab.bench.baseline.baseline import BASELINE_QUEUE, BaselineWorkflow
+from lab.bench.baseline.lower_bound import LOWER_BOUND_QUEUE, LowerBoundWorkflow
 
 
 class BareWorkflow:
@@ -29,7 +29,7 @@ class BareWorkflow:
         await self._client.execute_workflow(self._workflow, id=next(self._ids), task_queue=self._task_queue)
 
     async def start(self) -> float:
-        """Start one, and answer how long that took in seconds; returns when it has ended. Raises as above."""
+        """Start one, and return how long that took in seconds, once it has ended. Raises as above."""
         started = perf_counter()
         handle = await self._client.start_workflow(self._workflow, id=next(self._ids), task_queue=self._task_queue)
         elapsed = perf_counter() - started
@@ -40,11 +40,11 @@ class BareWorkflow:
         """Nothing is held."""
 
 
-def yardstick(client: Client) -> BareWorkflow:
+def baseline(client: Client) -> BareWorkflow:
     """Four empty activities, as anybody would write their first."""
-    return BareWorkflow(client, "yardstick", YardstickWorkflow, YARDSTICK_QUEUE)
+    return BareWorkflow(client, "baseline", BaselineWorkflow, BASELINE_QUEUE)
 
 
-def outline(client: Client) -> BareWorkflow:
+def lower_bound(client: Client) -> BareWorkflow:
     """A checkout's steps, and nothing in them."""
-    return BareWorkflow(client, "outline", OutlineWorkflow, OUTLINE_QUEUE)
+    return BareWorkflow(client, "lower_bound", LowerBoundWorkflow, LOWER_BOUND_QUEUE)

@@ -1,4 +1,4 @@
-"""The yardstick: what Temporal alone costs. A workflow of four empty activities, as anybody would write their first.
+"""The baseline: what Temporal alone costs. A workflow of four empty activities, as anybody would write their first.
 
 This module is loaded into the SDK's sandbox for every run, as workflows are by default, so it imports nothing else.
 """
@@ -7,17 +7,17 @@ from datetime import timedelta
 
 from temporalio import activity, workflow
 
-YARDSTICK_QUEUE = "bench-yardstick"
+BASELINE_QUEUE = "bench-baseline"
 ACTIVITIES = 4
 
 
 @activity.defn
 async def do_nothing() -> None:
-    """Be called, and answer."""
+    """Return at once."""
 
 
 @workflow.defn
-class YardstickWorkflow:
+class BaselineWorkflow:
     """As many steps as a checkout has, and nothing in them."""
 
     @workflow.run

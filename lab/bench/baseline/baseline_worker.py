@@ -1,4 +1,4 @@
-"""``python -m lab.bench.baseline.baseline_worker``: the yardstick's worker, with every setting as the SDK has it."""
+"""``python -m lab.bench.baseline.baseline_worker``: the baseline's worker, with every setting as the SDK has it."""
 
 import asyncio
 
@@ -6,13 +6,13 @@ from temporalio.worker import Worker
 
 from checkout.config.settings import TemporalSettings, load
 from checkout.temporal.client import connect
-from lab.bench.baseline.baseline import YARDSTICK_QUEUE, YardstickWorkflow, do_nothing
+from lab.bench.baseline.baseline import BASELINE_QUEUE, BaselineWorkflow, do_nothing
 
 
 async def main() -> None:
     """Work until the process is ended."""
     client = await connect(load(TemporalSettings))
-    await Worker(client, task_queue=YARDSTICK_QUEUE, workflows=[YardstickWorkflow], activities=[do_nothing]).run()
+    await Worker(client, task_queue=BASELINE_QUEUE, workflows=[BaselineWorkflow], activities=[do_nothing]).run()
 
 
 if __name__ == "__main__":

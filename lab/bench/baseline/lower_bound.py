@@ -1,4 +1,4 @@
-"""The outline of a checkout: the same steps run in the same way, with nothing in them.
+"""The lower bound of a checkout: the same steps run in the same way, with nothing in them.
 
 It is what Temporal and its SDK take of a checkout, however quick the steps are.
 """
@@ -7,17 +7,17 @@ from datetime import timedelta
 
 from temporalio import activity, workflow
 
-OUTLINE_QUEUE = "bench-outline"
+LOWER_BOUND_QUEUE = "bench-lower-bound"
 _TIMEOUT = timedelta(seconds=10)
 
 
 @activity.defn
 async def do_nothing() -> None:
-    """Be called, and answer."""
+    """Return at once."""
 
 
 @workflow.defn
-class OutlineWorkflow:
+class LowerBoundWorkflow:
     """Two local activities, a regular one, a local one: `reserve_stock` to `confirm_order`."""
 
     @workflow.run

@@ -1,4 +1,4 @@
-"""``python -m lab.bench.baseline.lower_bound_worker``: the outline's worker, set as the product's own."""
+"""``python -m lab.bench.baseline.lower_bound_worker``: the lower bound's worker, set as the product's own."""
 
 import sys
 
@@ -7,15 +7,15 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 from checkout.config.settings import TemporalSettings, load
 from checkout.temporal.client import connect
 from checkout.temporal.polls import ACTIVITY_TASK_POLLS, NEW_WORKFLOW_POLLS_PART, WORKFLOW_TASK_POLLS
-from lab.bench.baseline.lower_bound import OUTLINE_QUEUE, OutlineWorkflow, do_nothing
+from lab.bench.baseline.lower_bound import LOWER_BOUND_QUEUE, LowerBoundWorkflow, do_nothing
 
 
 async def main() -> None:
     """Work until the process is ended."""
     await Worker(
         await connect(load(TemporalSettings)),
-        task_queue=OUTLINE_QUEUE,
-        workflows=[OutlineWorkflow],
+        task_queue=LOWER_BOUND_QUEUE,
+        workflows=[LowerBoundWorkflow],
         activities=[do_nothing],
         workflow_runner=UnsandboxedWorkflowRunner(),
         max_concurrent_workflow_task_polls=WORKFLOW_TASK_POLLS,

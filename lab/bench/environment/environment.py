@@ -1,4 +1,4 @@
-"""The test stand: a stack of its own as in production, workers for bare workflows, and somebody who watches."""
+"""The environment of a measurement: a stack of its own as in production, and workers for bare workflows."""
 
 import asyncio
 import sys
@@ -41,7 +41,7 @@ _WITH_BYTECODE: Final = {"PYTHONDONTWRITEBYTECODE": ""}
 
 
 @dataclass
-class Stand:
+class BenchEnvironment:
     """Everything that a measurement needs. ``parked`` workflows are open on purpose, and stay so.
 
     ``webhooks`` tells whether the provider sends its events.
@@ -63,13 +63,13 @@ class Stand:
         """Customers who buy this cart."""
         return Storefront(self.info, cart or Cart(SKUS), self.tally)
 
-    def yardstick(self) -> bare.BareWorkflow:
-        """The yardstick's clients."""
-        return bare.yardstick(self.temporal)
+    def baseline(self) -> bare.BareWorkflow:
+        """The baseline's clients."""
+        return bare.baseline(self.temporal)
 
-    def outline(self) -> bare.BareWorkflow:
-        """The outline's clients."""
-        return bare.outline(self.temporal)
+    def lower_bound(self) -> bare.BareWorkflow:
+        """The lower bound's clients."""
+        return bare.lower_bound(self.temporal)
 
     async def measured(self, load: Awaitable[Sample]) -> Sample:
         """The sample with its cost: that of all processes, until nothing is under way any more.
@@ -79,11 +79,11 @@ class Stand:
         """
         before = self.processes.cpu_seconds()
         sample = await self._unless_stopped(load)
-        answered, at_answer = perf_counter(), self.processes.cpu_seconds()
+        ended, at_end = perf_counter(), self.processes.cpu_seconds()
         await self.settled()
-        # What the client burns after the last answer is our own looking.
-        after = self.processes.cpu_seconds() | {CLIENT: at_answer[CLIENT]}
-        return replace(sample, drain_seconds=perf_counter() - answered, cpu_seconds=spent(before, after))
+        # What the client uses after the last response is spent on looking.
+        after = self.processes.cpu_seconds() | {CLIENT: at_end[CLIENT]}
+        return replace(sample, drain_seconds=perf_counter() - ended, cpu_seconds=spent(before, after))
 
     async def _unless_stopped(self, load: Awaitable[Sample]) -> Sample:
         """The sample; without its worker, which nobody starts again, that of a bare workflow would never come."""
@@ -127,7 +127,7 @@ class Stand:
         return (await self.temporal.count_workflows("ExecutionStatus = 'Running'")).count <= self.parked
 
     async def add_worker(self) -> None:
-        """Start one more worker like the stack's own, to the end of the stand."""
+        """Start one more worker like the stack's own, to the end of the environment."""
         self.processes.add("worker", await self.exits.enter_async_context(_another_worker(self.info, self.log)))
 
     async def send_webhooks(self, wanted: bool) -> None:
@@ -145,34 +145,34 @@ class Stand:
 
 
 @asynccontextmanager
-async def open_stand(
-    *, workers: int, webhooks: bool, environment: Mapping[str, str] | None = None
-) -> AsyncIterator[Stand]:
-    """A stand on throw-away data, with so many workers; without ``webhooks`` the provider sends no events.
+async def open_environment(
+    *, workers: int, webhooks: bool, settings: Mapping[str, str] | None = None
+) -> AsyncIterator[BenchEnvironment]:
+    """An environment on throw-away data, with so many workers; without ``webhooks`` the provider sends no events.
 
-    ``environment`` holds settings of the processes that are not as usual.
+    ``settings`` (CHECKOUT_*) of the processes count before the usual ones.
 
     Raises:
         StackError: the stack cannot be started, and nothing is measured.
         BenchError: it did not live through what was done with it.
     """
     log = BenchLog()
-    settings, ours = {"log_line_prefix": LINE_PREFIX}, {**_WITH_BYTECODE, **(environment or {})}
-    with open_stack(None, {}, log=log, postgres_settings=settings, environment=ours) as stack:
+    postgres_settings, variables = {"log_line_prefix": LINE_PREFIX}, {**_WITH_BYTECODE, **(settings or {})}
+    with open_stack(None, {}, log=log, postgres_settings=postgres_settings, environment=variables) as stack:
         try:
             async with AsyncExitStack() as exits:
-                stand = await _start(stack, log, exits)
+                environment = await _start(stack, log, exits)
                 for _ in range(workers - 1):
-                    await stand.add_worker()
-                await stand.send_webhooks(webhooks)
-                yield stand
+                    await environment.add_worker()
+                await environment.send_webhooks(webhooks)
+                yield environment
         except _LOST as error:
             raise BenchError(f"nothing is reported, for the stack did not live through it: {error!r}") from error
         finally:
             await stack.stop()
 
 
-async def _start(stack: Stack, log: BenchLog, exits: AsyncExitStack) -> Stand:
+async def _start(stack: Stack, log: BenchLog, exits: AsyncExitStack) -> BenchEnvironment:
     info = await stack.start()
     temporal = await connect(TemporalSettings(address=info.temporal_address, namespace=info.temporal_namespace))
     # It would meet now the one and now the other. What it costs is measured by itself.
@@ -180,12 +180,12 @@ async def _start(stack: Stack, log: BenchLog, exits: AsyncExitStack) -> Stand:
     database = BenchDatabase(info.database_url, log)
     await database.stock()
     pids = {role: [pid] for role, pid in info.pids.items()}
-    beside = {name: await Child.start(_bare_worker(info, name), log.take) for name in ("yardstick", "outline")}
+    beside = {name: await Child.start(_bare_worker(info, name), log.take) for name in ("baseline", "lower_bound")}
     for name, child in beside.items():
         exits.push_async_callback(child.stop)
         pids[name] = [child.pid]
     metrics = await ServerMetrics.find(info.pids["temporal"])
-    return Stand(info, log, temporal, database, metrics, Processes(pids), list(beside.values()), exits)
+    return BenchEnvironment(info, log, temporal, database, metrics, Processes(pids), list(beside.values()), exits)
 
 
 @asynccontextmanager
@@ -200,7 +200,7 @@ async def _another_worker(info: StackInfo, log: BenchLog) -> AsyncIterator[int]:
 
 
 def _bare_worker(info: StackInfo, name: str) -> Program:
-    environment = {
+    variables = {
         **_WITH_BYTECODE,
         "CHECKOUT_TEMPORAL_ADDRESS": info.temporal_address,
         "CHECKOUT_TEMPORAL_NAMESPACE": info.temporal_namespace,
@@ -210,8 +210,8 @@ def _bare_worker(info: StackInfo, name: str) -> Program:
         return True
 
     # The first workflow of the warm-up waits for it, so it needs no port to tell that it is ready.
-    command = (sys.executable, "-P", "-m", f"lab.bench.{name}_worker")
-    return Program(role=name, command=command, port=0, is_ready=nobody_asks, environment=environment)
+    command = (sys.executable, "-P", "-m", f"lab.bench.baseline.{name}_worker")
+    return Program(role=name, command=command, port=0, is_ready=nobody_asks, environment=variables)
 
 
 def _port(address: str) -> int:

@@ -1,4 +1,4 @@
-"""What the Temporal server counts of itself: the calls that it answered, and what it asked of its own database."""
+"""What the Temporal server counts of itself: the calls that it served, and what it asked of its own database."""
 
 from collections import Counter
 from typing import Final
@@ -78,8 +78,8 @@ class ServerMetrics:
 async def _text(url: str) -> str:
     try:
         async with httpx.AsyncClient(trust_env=False, timeout=10) as client:
-            answer = await client.get(url)
-            return answer.text if answer.is_success else ""
+            response = await client.get(url)
+            return response.text if response.is_success else ""
     except httpx.HTTPError:
         # A port that speaks another protocol.
         return ""

@@ -1,11 +1,11 @@
-"""Growth: what a checkout costs when there is more of something, beside the yardstick, which it does not concern."""
+"""Growth: what a checkout costs when there is more of something, beside the baseline, which it does not concern."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from lab.bench.environment.database import SKUS
-from lab.bench.environment.environment import Stand
+from lab.bench.environment.environment import BenchEnvironment
 from lab.bench.growth.rows import write_past_orders
 from lab.bench.load.loops import Subject, closed_count, closed_loop
 from lab.bench.load.samples import Sample
@@ -33,14 +33,14 @@ class Point:
 
     amount: int
     checkout: list[Sample] = field(default_factory=list)
-    yardstick: list[Sample] = field(default_factory=list)
+    baseline: list[Sample] = field(default_factory=list)
 
 
 class Growth:
     """Measures the points one after the other, each with what the ones before have left."""
 
-    def __init__(self, stand: Stand, seconds: float, rounds: int, steps: Steps) -> None:
-        self._stand = stand
+    def __init__(self, environment: BenchEnvironment, seconds: float, rounds: int, steps: Steps) -> None:
+        self._environment = environment
         self._seconds = seconds
         self._rounds = rounds
         self._steps = steps
@@ -65,7 +65,7 @@ class Growth:
         for amount in amounts:
             self._steps.begin(f"{what}: up to {amount:,}")
             await grow[what](amount)
-            await self._stand.settled()
+            await self._environment.settled()
             self._amount = amount
             points.append(await self._measure(what, amount))
         return points
@@ -73,31 +73,33 @@ class Growth:
     async def _warm_up(self) -> None:
         for subject in self._subjects():
             self._steps.begin(f"warm-up: {subject.name}")
-            await self._stand.measured(closed_loop(subject, _CLIENTS, self._seconds))
+            await self._environment.measured(closed_loop(subject, _CLIENTS, self._seconds))
 
     async def _measure(self, what: str, amount: int) -> Point:
         point = Point(amount)
         for _ in range(self._rounds):
-            for subject, samples in zip(self._subjects(), (point.yardstick, point.checkout), strict=True):
+            for subject, samples in zip(self._subjects(), (point.baseline, point.checkout), strict=True):
                 self._steps.begin(f"{what} {amount:,}: {subject.name}")
-                samples.append(await self._stand.measured(closed_loop(subject, _CLIENTS, self._seconds)))
+                samples.append(await self._environment.measured(closed_loop(subject, _CLIENTS, self._seconds)))
         return point
 
     def _subjects(self) -> list[Subject]:
-        return [self._stand.yardstick(), self._stand.storefront(self._cart)]
+        return [self._environment.baseline(), self._environment.storefront(self._cart)]
 
     async def _write_orders(self, amount: int) -> None:
-        await write_past_orders(self._stand.database, self._amount, amount)
+        await write_past_orders(self._environment.database, self._amount, amount)
 
     async def _lengthen_carts(self, amount: int) -> None:
         self._cart = Cart(SKUS, lines=amount)
 
     async def _add_workers(self, amount: int) -> None:
         for _ in range(max(1, self._amount), amount):
-            await self._stand.add_worker()
+            await self._environment.add_worker()
 
     async def _park(self, amount: int) -> None:
         """Start checkouts whose payment is declined, and which then wait for their customer."""
         parked = Tally()
-        await closed_count(Storefront(self._stand.info, _DECLINED, parked), _PARKING_CLIENTS, amount - self._amount)
-        self._stand.parked = amount
+        await closed_count(
+            Storefront(self._environment.info, _DECLINED, parked), _PARKING_CLIENTS, amount - self._amount
+        )
+        self._environment.parked = amount

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from checkout.domain.reconcile import ReconcileReport, ReconcileRequest
 from checkout.temporal.names import RECONCILE_WORKFLOW, TASK_QUEUE
-from lab.bench.environment.environment import Stand
+from lab.bench.environment.environment import BenchEnvironment
 from lab.bench.environment.processes import spent
 from lab.bench.load.loops import closed_count
 from lab.bench.load.samples import rounded
@@ -26,32 +26,32 @@ class Look:
     memory_mb: dict[str, float]
 
 
-async def measure_memory(stand: Stand, checkouts: int, steps: Steps) -> dict[str, Any]:
+async def measure_memory(environment: BenchEnvironment, checkouts: int, steps: Steps) -> dict[str, Any]:
     """Sell so much, look at the memory on the way, and then compare the books once.
 
     Raises:
         BenchError: a process is away or has died; nothing of it may be reported.
     """
     steps.expect(_LOOKS + 1)
-    storefront = stand.storefront()
+    storefront = environment.storefront()
     batch = max(1, checkouts // _LOOKS)
-    looks = [_look(stand, 0)]
+    looks = [_look(environment, 0)]
     while looks[-1].checkouts < checkouts:
         steps.begin(f"memory after {looks[-1].checkouts:,} checkouts")
         await closed_count(storefront, _CLIENTS, batch)
-        await stand.settled()
-        looks.append(_look(stand, looks[-1].checkouts + batch))
+        await environment.settled()
+        looks.append(_look(environment, looks[-1].checkouts + batch))
     steps.begin("comparing the books")
     return {
         "growth": "memory",
         "points": [{"amount": look.checkouts, "memory_mb": look.memory_mb} for look in looks],
         "second_half_mb": {role: _gain(looks, role) for role in _ROLES},
-        "reconcile": await _reconcile(stand),
+        "reconcile": await _reconcile(environment),
     }
 
 
-def _look(stand: Stand, checkouts: int) -> Look:
-    return Look(checkouts, {role: rounded(stand.processes.memory_mb(role)) for role in _ROLES})
+def _look(environment: BenchEnvironment, checkouts: int) -> Look:
+    return Look(checkouts, {role: rounded(environment.processes.memory_mb(role)) for role in _ROLES})
 
 
 def _gain(looks: list[Look], role: str) -> float:
@@ -59,9 +59,9 @@ def _gain(looks: list[Look], role: str) -> float:
     return rounded(looks[-1].memory_mb[role] - looks[len(looks) // 2].memory_mb[role])
 
 
-async def _reconcile(stand: Stand) -> dict[str, Any]:
-    before, started = stand.processes.cpu_seconds(), perf_counter()
-    report = await stand.temporal.execute_workflow(
+async def _reconcile(environment: BenchEnvironment) -> dict[str, Any]:
+    before, started = environment.processes.cpu_seconds(), perf_counter()
+    report = await environment.temporal.execute_workflow(
         RECONCILE_WORKFLOW,
         ReconcileRequest(window_hours=48),
         id="reconcile-bench",
@@ -69,7 +69,7 @@ async def _reconcile(stand: Stand) -> dict[str, Any]:
         result_type=ReconcileReport,
     )
     seconds = perf_counter() - started
-    cost = spent(before, stand.processes.cpu_seconds())
+    cost = spent(before, environment.processes.cpu_seconds())
     return {
         "seconds": rounded(seconds),
         "cpu_seconds": {role: rounded(used) for role, used in cost.items()},

@@ -1,4 +1,4 @@
-"""Offering load: closed loops, whose clients wait for each answer, and open ones, whose customers come anyway."""
+"""Offering load: closed loops, whose clients wait for each response, and open ones, whose customers come anyway."""
 
 import asyncio
 import random
@@ -10,7 +10,7 @@ from typing import Protocol
 from lab.bench.load.samples import Sample
 
 
-class Caller(Protocol):
+class LoadClient(Protocol):
     """One client, which does one operation at a time."""
 
     async def __call__(self) -> None:
@@ -27,7 +27,7 @@ class Subject(Protocol):
     def name(self) -> str:
         """As in the report."""
 
-    async def connect(self) -> Caller:
+    async def connect(self) -> LoadClient:
         """One more client."""
 
 
@@ -35,17 +35,17 @@ async def closed_loop(subject: Subject, clients: int, seconds: float) -> Sample:
     """So many clients do one operation after the other; each ends the one that it is at when the time is up."""
     latencies: list[float] = []
 
-    async def run(caller: Caller) -> None:
+    async def run(client: LoadClient) -> None:
         while (begun := perf_counter()) < deadline or not latencies:
-            await caller()
+            await client()
             latencies.append(perf_counter() - begun)
 
-    async with _callers(subject, clients) as callers:
+    async with _load_clients(subject, clients) as load_clients:
         started = perf_counter()
         deadline = started + seconds
         async with _all_of_them() as group:
-            for caller in callers:
-                group.create_task(run(caller))
+            for client in load_clients:
+                group.create_task(run(client))
         # Until the last has ended, since what was done by then is what is counted.
         return Sample(latencies, perf_counter() - started)
 
@@ -54,13 +54,13 @@ async def closed_count(subject: Subject, clients: int, operations: int) -> None:
     """So many clients share so many operations; nothing is timed."""
     left = iter(range(operations))
 
-    async def run(caller: Caller) -> None:
+    async def run(client: LoadClient) -> None:
         for _ in left:
-            await caller()
+            await client()
 
-    async with _callers(subject, clients) as callers, _all_of_them() as group:
-        for caller in callers:
-            group.create_task(run(caller))
+    async with _load_clients(subject, clients) as load_clients, _all_of_them() as group:
+        for client in load_clients:
+            group.create_task(run(client))
 
 
 async def open_loop(subject: Subject, per_second: float, seconds: float, seed: int) -> Sample:
@@ -72,15 +72,15 @@ async def open_loop(subject: Subject, per_second: float, seconds: float, seed: i
 
     async def serve(due: float) -> None:
         if not idle:
-            callers.append(await subject.connect())
-            idle.append(callers[-1])
-        caller = idle.pop()
-        await caller()
+            load_clients.append(await subject.connect())
+            idle.append(load_clients[-1])
+        client = idle.pop()
+        await client()
         latencies.append(perf_counter() - due)
-        idle.append(caller)
+        idle.append(client)
 
-    async with _callers(subject, 1) as callers:
-        idle = list(callers)
+    async with _load_clients(subject, 1) as load_clients:
+        idle = list(load_clients)
         started = perf_counter()
         async with _all_of_them() as group:
             for due in _arrivals(per_second, seconds, seed):
@@ -99,18 +99,18 @@ def _arrivals(per_second: float, seconds: float, seed: int) -> Iterator[float]:
 
 
 @asynccontextmanager
-async def _callers(subject: Subject, clients: int) -> AsyncIterator[list[Caller]]:
-    callers = [await subject.connect() for _ in range(clients)]
+async def _load_clients(subject: Subject, clients: int) -> AsyncIterator[list[LoadClient]]:
+    load_clients = [await subject.connect() for _ in range(clients)]
     try:
-        yield callers
+        yield load_clients
     finally:
-        for caller in callers:
-            caller.close()
+        for client in load_clients:
+            client.close()
 
 
 @asynccontextmanager
 async def _all_of_them() -> AsyncIterator[asyncio.TaskGroup]:
-    """Tasks that are waited for; the first that fails cancels the others, and is what the caller sees."""
+    """Tasks that are waited for; the first that fails cancels the others, and is what the client sees."""
     try:
         async with asyncio.TaskGroup() as group:
             yield group

@@ -13,7 +13,7 @@ Cpu = Mapping[str, float]
 class Sample:
     """One stretch of load: how long each operation took, how long all of it, and what it cost.
 
-    ``drain_seconds`` is how long work that nobody waits for (the provider's events) went on after the last answer;
+    ``drain_seconds`` is how long work that nobody waits for (the provider's events) went on after the last response;
     ``cpu_seconds`` includes it.
     """
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from lab.bench.errors import BenchError
-from lab.bench.load.http import Answer, Connection
+from lab.bench.load.http import KeptConnection, KeptResponse
 from lab.stack.stack import StackInfo
 
 WAIT_SECONDS: Final = 30
@@ -63,7 +63,7 @@ class Storefront:
             BenchError: the API is away.
         """
         try:
-            return Customer(self, await Connection.open(*self._place))
+            return Customer(self, await KeptConnection.open(*self._place))
         except OSError as error:
             raise self.away(error) from None
 
@@ -91,7 +91,7 @@ class Storefront:
 class Customer:
     """One customer at a time, on one connection."""
 
-    def __init__(self, storefront: Storefront, connection: Connection) -> None:
+    def __init__(self, storefront: Storefront, connection: KeptConnection) -> None:
         self._storefront = storefront
         self._connection = connection
 
@@ -99,7 +99,7 @@ class Customer:
         """Buy, and wait for the end.
 
         Raises:
-            BenchError: the API is away, or answers what a measurement cannot be made of.
+            BenchError: the API is away, or responds with what cannot be measured.
         """
         await self._post({"Prefer": f"wait={WAIT_SECONDS}"})
 
@@ -108,7 +108,7 @@ class Customer:
         await self._request("GET", "/readyz", {})
 
     async def accept(self) -> float:
-        """Buy without waiting, and answer how long that took in seconds; returns when the checkout is over.
+        """Buy without waiting, and return how long that took in seconds, once the checkout is over.
 
         Raises:
             BenchError: as above.
@@ -117,28 +117,28 @@ class Customer:
         view = await self._post({})
         elapsed = perf_counter() - started
         while view["status"] in ("processing", "compensating"):
-            answer = await self._request(
+            response = await self._request(
                 "GET", f"/v1/checkouts/{view['id']}", self._storefront.headers() | {"Prefer": f"wait={WAIT_SECONDS}"}
             )
-            view = json.loads(answer.body)
+            view = json.loads(response.body)
         return elapsed
 
     async def _post(self, more_headers: dict[str, str]) -> dict[str, Any]:
         headers, body = self._storefront.order()
         tally = self._storefront.tally
-        answer = await self._request("POST", "/v1/checkouts", headers | more_headers, body)
-        while answer.status in _COME_BACK_LATER:
-            tally.shed[answer.status] += 1
-            await asyncio.sleep(answer.retry_after_seconds)
-            answer = await self._request("POST", "/v1/checkouts", headers | more_headers, body)
-        if answer.status not in (_OK, _ACCEPTED):
-            raise BenchError(f"the API answers {answer.status}: {answer.body.decode(errors='replace')}")
+        response = await self._request("POST", "/v1/checkouts", headers | more_headers, body)
+        while response.status in _COME_BACK_LATER:
+            tally.shed[response.status] += 1
+            await asyncio.sleep(response.retry_after_seconds)
+            response = await self._request("POST", "/v1/checkouts", headers | more_headers, body)
+        if response.status not in (_OK, _ACCEPTED):
+            raise BenchError(f"the API responded with {response.status}: {response.body.decode(errors='replace')}")
         tally.accepted += 1
-        tally.unsettled += bool(more_headers) and answer.status == _ACCEPTED
-        view: dict[str, Any] = json.loads(answer.body)
+        tally.unsettled += bool(more_headers) and response.status == _ACCEPTED
+        view: dict[str, Any] = json.loads(response.body)
         return view
 
-    async def _request(self, method: str, path: str, headers: dict[str, str], body: bytes = b"") -> Answer:
+    async def _request(self, method: str, path: str, headers: dict[str, str], body: bytes = b"") -> KeptResponse:
         try:
             return await self._connection.request(method, path, headers, body)
         except (OSError, EOFError) as error:

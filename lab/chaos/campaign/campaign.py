@@ -1,8 +1,8 @@
-"""One campaign: a world of its own, a load below half of its capacity, faults on a schedule, and a checker looking on.
+"""One campaign: a system of its own, a load below half of its capacity, faults on a schedule, and a checker looking on.
 
-The order of things: open the world, fill the shelves, measure what it can do, let shoppers come, make the faults turn
-by turn, heal, wait until everything has come to rest, ask "eventually", report. The first violation ends the faults:
-what led to it is still there to be looked at.
+In this order: open the system, fill the shelves, measure the capacity, let shoppers come, inject the faults turn by
+turn, heal, wait until everything has come to rest, check what must hold eventually, report. The first violation ends
+the faults, so that what led to it is still there to be looked at.
 """
 
 import asyncio
@@ -16,18 +16,19 @@ import psycopg
 from temporalio.service import RPCError
 
 from lab.chaos.campaign.evidence import keep
+from lab.chaos.campaign.fault_runner import FaultRunner
 from lab.chaos.campaign.result import CampaignResult, count
 from lab.chaos.campaign.shop import SETTINGS, checker_of, fill_shelves, write_down
-from lab.chaos.campaign.trouble import Meter, Trouble
 from lab.chaos.campaign.watch import Watch
 from lab.chaos.checker.books import Violation
 from lab.chaos.checker.checker import Verdict
-from lab.chaos.load.http import Callers
+from lab.chaos.load.client_faults import ClientFaults
+from lab.chaos.load.http import Clients
 from lab.chaos.load.load import Load
-from lab.chaos.load.mischief import Mischief
 from lab.chaos.load.shopper import TERMINATED
-from lab.chaos.schedule import Planned
-from lab.chaos.world.world import World, open_world
+from lab.chaos.progress import CampaignProgress
+from lab.chaos.schedule import PlannedFault
+from lab.chaos.system.system import System, open_system
 
 #: Within this time of the last fault everything has to have ended, or to wait for a person.
 REST_SECONDS: Final = 60.0
@@ -43,51 +44,51 @@ _LONGEST_MEASURING_SECONDS: Final = 120.0
 
 
 @dataclass(frozen=True)
-class Orders:
+class CampaignParameters:
     """What is wanted: so many checkouts at least, these faults, at this rate (a second) or one that is measured."""
 
     checkouts: int
-    schedule: list[Planned]
+    schedule: list[PlannedFault]
     seed: int
     rate: float | None = None
 
 
 class Campaign:
-    """One run of the orders in one world."""
+    """One run of a campaign against one system."""
 
-    def __init__(self, orders: Orders, world: World, load: Load, meter: Meter) -> None:
-        info = world.info
-        self._orders = orders
-        self._world = world
+    def __init__(self, parameters: CampaignParameters, system: System, load: Load, progress: CampaignProgress) -> None:
+        info = system.info
+        self._parameters = parameters
+        self._system = system
         self._load = load
-        self._meter = meter
+        self._progress = progress
         self._checker = checker_of(info)
-        self._watch = Watch(self._checker, load, meter.says)
-        shoppers = Mischief(load, info.api_url, info.storefront_key)
-        self._trouble = Trouble(world, load, shoppers, self._watch, meter)
+        self._watch = Watch(self._checker, load, progress.says)
+        shoppers = ClientFaults(load, info.api_url, info.storefront_key)
+        self._runner = FaultRunner(system, load, shoppers, self._watch, progress)
 
     async def run(self) -> CampaignResult:
         """All of it.
 
         Raises:
-            StackError: the world does not come up again.
+            StackError: the system does not come up again.
         """
         started = time.monotonic()
-        await fill_shelves(self._world)
-        self._meter.says("measuring capacity")
+        await fill_shelves(self._system)
+        self._progress.says("measuring capacity")
         capacity = await self._capacity()
-        rate = self._orders.rate or self._rate(capacity)
+        rate = self._parameters.rate or self._rate(capacity)
         try:
             async with self._watch:
-                await self._make_trouble(rate)
+                await self._run_faults(rate)
                 verdict = await self._verdict(time.monotonic())
             return await self._result(verdict, capacity, rate, time.monotonic() - started)
         finally:
-            self._trouble.stop()
+            self._runner.stop()
 
     async def _capacity(self) -> float:
         """In checkouts a second; a shop that does not even sell while nothing disturbs it has failed already."""
-        measured = min(_MOST_MEASURED, max(_LEAST_MEASURED, self._orders.checkouts // 4))
+        measured = min(_MOST_MEASURED, max(_LEAST_MEASURED, self._parameters.checkouts // 4))
         try:
             async with asyncio.timeout(_LONGEST_MEASURING_SECONDS):
                 return await self._load.measure(measured)
@@ -98,19 +99,19 @@ class Campaign:
 
     def _rate(self, capacity: float) -> float:
         """Below half of the capacity, and no more than it takes to have load during every fault."""
-        turns = len({planned.number for planned in self._orders.schedule})
-        spread = self._orders.checkouts / (turns * _SECONDS_A_TURN) if turns else capacity
+        turns = len({planned.number for planned in self._parameters.schedule})
+        spread = self._parameters.checkouts / (turns * _SECONDS_A_TURN) if turns else capacity
         return min(_SHARE_OF_CAPACITY * capacity, max(spread, _LOWEST_RATE))
 
-    async def _make_trouble(self, rate: float) -> None:
+    async def _run_faults(self, rate: float) -> None:
         """Load and faults, until there was enough of both, or something is wrong."""
-        self._meter.says("shoppers are coming")
-        spread_seconds = self._orders.checkouts / rate
-        faults = asyncio.create_task(self._trouble.make(self._orders.schedule, spread_seconds))
+        self._progress.says("shoppers are coming")
+        spread_seconds = self._parameters.checkouts / rate
+        faults = asyncio.create_task(self._runner.run(self._parameters.schedule, spread_seconds))
 
         def is_enough() -> bool:
             self._tell()
-            enough = faults.done() and len(self._load.visits) >= self._orders.checkouts
+            enough = faults.done() and len(self._load.sessions) >= self._parameters.checkouts
             return enough or self._watch.alarm.is_set()
 
         try:
@@ -122,16 +123,16 @@ class Campaign:
 
     async def _verdict(self, last_fault_at: float) -> Verdict:
         """Heal, wait until everything rests, and ask "eventually" until it holds or the time is up."""
-        self._meter.says("healing")
-        await self._world.heal()
-        self._meter.says("waiting until everything has come to rest")
+        self._progress.says("healing")
+        await self._system.heal()
+        self._progress.says("waiting until everything has come to rest")
         deadline = max(last_fault_at + REST_SECONDS, time.monotonic() + _LEAST_REST_SECONDS)
         await self._load.rest(deadline, self._tell)
         try:
             await self._load.look_again(REST_SECONDS)
         except TimeoutError:
-            self._watch.report(Violation("HTTP: a healed API answers", "GET /v1/checkouts", "not within a minute"))
-        self._meter.says("checking what has to hold in the end")
+            self._watch.report(Violation("HTTP: a healed API responds", "GET /v1/checkouts", "not within a minute"))
+        self._progress.says("checking what has to hold in the end")
         while True:
             verdict = await self._look(deadline)
             if verdict and (verdict.is_clean or self._watch.alarm.is_set() or time.monotonic() > deadline):
@@ -140,26 +141,26 @@ class Campaign:
 
     async def _look(self, deadline: float) -> Verdict | None:
         try:
-            return await self._checker.eventually(self._load.promises, self._world.client, self._world.taken_events)
+            return await self._checker.eventually(self._load.promises, self._system.client, self._system.taken_events)
         except (psycopg.Error, httpx.HTTPError, RPCError):
             if time.monotonic() > deadline:
                 raise
             return None  # A server is on its way up still.
 
     async def _result(self, verdict: Verdict, capacity: float, rate: float, seconds: float) -> CampaignResult:
-        self._meter.says("looking for card numbers and secrets")
-        leaks = await self._checker.secrets(self._world.directory, self._world.client)
+        self._progress.says("looking for card numbers and secrets")
+        leaks = await self._checker.secrets(self._system.directory, self._system.client)
         self._watch.report(*self._load.complaints, *verdict.violations, *leaks)
         accepted = self._load.accepted
-        statuses = await self._checker.statuses([visit.checkout_id for visit in accepted])
+        statuses = await self._checker.statuses([session.checkout_id for session in accepted])
         return CampaignResult(
-            seed=self._orders.seed,
+            seed=self._parameters.seed,
             checkouts=len(accepted),
-            endings=count([statuses.get(visit.checkout_id, TERMINATED) for visit in accepted]),
-            faults=count([planned.name for planned in self._trouble.made]),
+            endings=count([statuses.get(session.checkout_id, TERMINATED) for session in accepted]),
+            faults=count([planned.name for planned in self._runner.made]),
             violations=sorted(self._watch.found),
             unfinished=verdict.unfinished,
-            recoveries=await self._trouble.recoveries(),
+            recoveries=await self._runner.recoveries(),
             capacity=capacity,
             rate=rate,
             checks=self._watch.rounds,
@@ -168,27 +169,27 @@ class Campaign:
 
     def _tell(self) -> None:
         self._watch.check()
-        self._meter.counts(len(self._load.accepted), len(self._trouble.made), len(self._watch.found))
+        self._progress.counts(len(self._load.accepted), len(self._runner.made), len(self._watch.found))
 
 
-async def run_campaign(orders: Orders, directory: Path, meter: Meter) -> CampaignResult:
-    """Run the orders in a world with its data in ``directory``; the evidence is kept there if it fails.
+async def run_campaign(parameters: CampaignParameters, directory: Path, progress: CampaignProgress) -> CampaignResult:
+    """Run a campaign against a system with its data in ``directory``; the evidence is kept there if it fails.
 
     Raises:
-        StackError: the world cannot start, or does not come up again.
+        StackError: the system cannot start, or does not come up again.
     """
     complaints: list[Violation] = []
-    meter.says("starting PostgreSQL, Temporal, the provider, two workers and the API")
-    async with open_world(directory, orders.seed, SETTINGS) as world:
-        info = world.info
-        write_down(info, directory / "world.json")
+    progress.says("starting PostgreSQL, Temporal, the provider, two workers and the API")
+    async with open_system(directory, parameters.seed, SETTINGS) as system:
+        info = system.info
+        write_down(info, directory / "system.json")
         urls, keys = (info.api_url, info.sandbox_url), (info.storefront_key, info.support_key)
         async with (
-            Callers(urls, keys, orders.seed, complaints.append) as callers,
-            Load(callers, orders.seed, complaints) as load,
+            Clients(urls, keys, parameters.seed, complaints.append) as clients,
+            Load(clients, parameters.seed, complaints) as load,
         ):
-            result = await Campaign(orders, world, load, meter).run()
+            result = await Campaign(parameters, system, load, progress).run()
             if not result.is_clean:
-                meter.says("keeping the evidence")
-                await keep(world, load, orders.schedule, result.as_json())
+                progress.says("keeping the evidence")
+                await keep(system, load, parameters.schedule, result.as_json())
         return result

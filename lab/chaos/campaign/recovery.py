@@ -14,7 +14,7 @@ import time
 from dataclasses import dataclass
 from typing import Final
 
-from lab.chaos.load.shopper import Visit
+from lab.chaos.load.shopper import Session
 
 #: After this long a recovery is given up, and the checkout counts as unfinished if nothing comes of it.
 GIVEN_UP_AFTER_SECONDS: Final = 60.0
@@ -31,18 +31,18 @@ class Recovery:
     slowest: str = ""
 
 
-async def recover(number: int, names: tuple[str, ...], visits: list[Visit]) -> Recovery:
-    """Measure one recovery, which begins now, on the visits that were accepted by now."""
+async def recover(number: int, names: tuple[str, ...], sessions: list[Session]) -> Recovery:
+    """Measure one recovery, which begins now, on the sessions that were accepted by now."""
     ended_at = time.monotonic()
-    waiting = [visit for visit in visits if not visit.is_resting]
+    waiting = [session for session in sessions if not session.is_resting]
     seconds, slowest = 0.0, ""
     while waiting and time.monotonic() < ended_at + GIVEN_UP_AFTER_SECONDS:
         await asyncio.sleep(_LOOK_SECONDS)
-        for visit in [visit for visit in waiting if (visit.rested_at or 0) >= ended_at]:
-            waiting.remove(visit)
-            took_seconds = (visit.rested_at or 0) - max(ended_at, visit.due_at)
+        for session in [session for session in waiting if (session.rested_at or 0) >= ended_at]:
+            waiting.remove(session)
+            took_seconds = (session.rested_at or 0) - max(ended_at, session.due_at)
             if took_seconds > seconds:
-                seconds, slowest = took_seconds, visit.checkout_id
+                seconds, slowest = took_seconds, session.checkout_id
     if waiting:
         return Recovery(number, names, GIVEN_UP_AFTER_SECONDS, waiting[0].checkout_id)
     return Recovery(number, names, seconds, slowest)

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Final
 
 from lab.chaos.checker.checker import Checker
-from lab.chaos.load.errands import FOREIGN_CURRENCY, FOREIGN_SKU, HOT, PLENTY, SCARCE, STUCK_AFTER_SECONDS
-from lab.chaos.world.world import World
+from lab.chaos.load.scenarios import FOREIGN_CURRENCY, FOREIGN_SKU, HOT, PLENTY, SCARCE, STUCK_AFTER_SECONDS
+from lab.chaos.system.system import System
 from lab.stack.stack import StackInfo
 
 #: Short, so that a campaign sees the ends of all waits.
@@ -23,14 +23,14 @@ SETTINGS: Final[Mapping[str, str]] = {
 _SHELVES: Final = PLENTY | SCARCE | HOT
 
 
-async def fill_shelves(world: World) -> None:
+async def fill_shelves(system: System) -> None:
     """Put everything that shoppers ask for into the catalogue."""
     by_price: dict[int, dict[str, int]] = {}
     for sku, (price_minor, units) in _SHELVES.items():
         by_price.setdefault(price_minor, {})[sku] = units
     for price_minor, units_by_sku in by_price.items():
-        await world.stock(units_by_sku, price_minor=price_minor)
-    await world.stock({FOREIGN_SKU: 1_000_000}, currency=FOREIGN_CURRENCY)
+        await system.stock(units_by_sku, price_minor=price_minor)
+    await system.stock({FOREIGN_SKU: 1_000_000}, currency=FOREIGN_CURRENCY)
 
 
 def checker_of(info: StackInfo) -> Checker:

@@ -85,8 +85,8 @@ class Watch:
 
     async def _mend(self) -> None:
         """HTTP says no more of what was terminated, and reconciliation undoes it: the tables tell when."""
-        broken = [visit for visit in self._load.accepted if visit.promise.broken and not visit.is_over]
+        broken = [session for session in self._load.accepted if session.promise.broken and not session.is_over]
         if broken:
-            statuses = await self._checker.statuses([visit.checkout_id for visit in broken])
-            for visit in broken:
-                visit.sees(statuses.get(visit.checkout_id, TERMINATED))
+            statuses = await self._checker.statuses([session.checkout_id for session in broken])
+            for session in broken:
+                session.sees(statuses.get(session.checkout_id, TERMINATED))

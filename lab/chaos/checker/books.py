@@ -33,7 +33,7 @@ class Violation:
 
 
 @dataclass(frozen=True)
-class Checkout:
+class CheckoutRow:
     """A row of `checkouts`, with its order's number and total (minor units) where there is one."""
 
     checkout_id: str
@@ -46,7 +46,7 @@ class Checkout:
 
 
 @dataclass(frozen=True)
-class Attempt:
+class AttemptRow:
     """A row of `payments`. Amounts are minor units."""
 
     checkout_id: str
@@ -61,7 +61,7 @@ class Attempt:
 
 
 @dataclass(frozen=True)
-class Line:
+class LineRow:
     """A line of an order; the price is that of one unit, in minor units."""
 
     checkout_id: str
@@ -71,7 +71,7 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Refund:
+class RefundRow:
     """A row of `refunds`."""
 
     checkout_id: str
@@ -82,7 +82,7 @@ class Refund:
 
 
 @dataclass(frozen=True)
-class GivenBack:
+class ReconciliationRow:
     """Money that reconciliation gave back: the checkout and the provider's reference of the payment."""
 
     checkout_id: str
@@ -90,7 +90,7 @@ class GivenBack:
 
 
 @dataclass(frozen=True)
-class Shelf:
+class ShelfRow:
     """An article: the units of it that are here or sold, and what one costs."""
 
     sku: str
@@ -102,12 +102,12 @@ class Shelf:
 class Tables:
     """The rows of one snapshot."""
 
-    checkouts: Mapping[str, Checkout]
-    attempts: list[Attempt]
-    lines: list[Line]
-    refunds: list[Refund]
-    given_back: list[GivenBack]
-    shelves: list[Shelf]
+    checkouts: Mapping[str, CheckoutRow]
+    attempts: list[AttemptRow]
+    lines: list[LineRow]
+    refunds: list[RefundRow]
+    given_back: list[ReconciliationRow]
+    shelves: list[ShelfRow]
 
 
 _CHECKOUTS = """
@@ -157,12 +157,12 @@ async def read_tables(connection: AsyncConnection[Any]) -> Tables:
             return await (await cursor.execute(query.encode())).fetchall()
 
     return Tables(
-        checkouts={row.checkout_id: row for row in await rows(Checkout, _CHECKOUTS)},
-        attempts=await rows(Attempt, _ATTEMPTS),
-        lines=await rows(Line, _LINES),
-        refunds=await rows(Refund, _REFUNDS),
-        given_back=await rows(GivenBack, _GIVEN_BACK),
-        shelves=await rows(Shelf, _SHELVES),
+        checkouts={row.checkout_id: row for row in await rows(CheckoutRow, _CHECKOUTS)},
+        attempts=await rows(AttemptRow, _ATTEMPTS),
+        lines=await rows(LineRow, _LINES),
+        refunds=await rows(RefundRow, _REFUNDS),
+        given_back=await rows(ReconciliationRow, _GIVEN_BACK),
+        shelves=await rows(ShelfRow, _SHELVES),
     )
 
 
@@ -189,7 +189,7 @@ class Intent:
 
 
 @dataclass(frozen=True)
-class Ledger:
+class LedgerSnapshot:
     """The provider's books. ``by_checkout`` has those intents alone that name a checkout."""
 
     intents: Mapping[str, Intent] = field(default_factory=dict)
@@ -198,25 +198,25 @@ class Ledger:
     by_checkout: Mapping[str, list[Intent]] = field(default_factory=dict)
 
 
-async def read_ledger(sandbox_url: str) -> Ledger:
+async def read_ledger(sandbox_url: str) -> LedgerSnapshot:
     """The ledger as it is now.
 
     Raises:
         httpx.HTTPError: the provider is away.
     """
     async with httpx.AsyncClient(trust_env=False, timeout=_LEDGER_TIMEOUT_SECONDS) as client:
-        answer = (await client.get(f"{sandbox_url}/sandbox/ledger")).raise_for_status()
-    return parse_ledger(answer.json())
+        response = (await client.get(f"{sandbox_url}/sandbox/ledger")).raise_for_status()
+    return parse_ledger(response.json())
 
 
-def parse_ledger(books: Mapping[str, Any]) -> Ledger:
+def parse_ledger(books: Mapping[str, Any]) -> LedgerSnapshot:
     """The ledger of ``{"intents": […], "refunds": […]}``; a refund that failed gave nothing back."""
     returned: dict[str, int] = defaultdict(int)
     for refund in books["refunds"]:
         if refund["status"] not in ("failed", "canceled"):
             returned[refund["payment_intent"]] += refund["amount"]
     intents = [_intent(one, returned[one["id"]]) for one in books["intents"]]
-    return Ledger(
+    return LedgerSnapshot(
         intents={one.reference: one for one in intents},
         refunds={refund["id"]: refund["payment_intent"] for refund in books["refunds"]},
         by_checkout=_grouped(one for one in intents if one.checkout_id),

@@ -15,7 +15,7 @@ from psycopg import AsyncConnection
 from temporalio.client import Client
 
 from lab.chaos.checker import ledger_checks, promise_checks, table_checks
-from lab.chaos.checker.books import Ledger, Tables, Violation, read_ledger, read_tables, snapshot
+from lab.chaos.checker.books import LedgerSnapshot, Tables, Violation, read_ledger, read_tables, snapshot
 from lab.chaos.checker.promise_checks import Promise, shelf_violations
 from lab.chaos.checker.secrets import Scanner, scan_files, scan_histories, scan_tables, secrets_of
 from lab.chaos.checker.workflows import at_work, read_runs, run_violations, unfinished
@@ -61,7 +61,7 @@ class Checker:
         self, promises: Sequence[Promise], client: Client, taken_events: Collection[str] = ()
     ) -> Verdict:
         """What may not be when nothing is going wrong any more; all of "always" is asked as well. ``taken_events`` are
-        the ids of events that the shop has answered with a 2xx.
+        the ids of events that the shop has taken with a 2xx.
 
         Raises:
             psycopg.Error, httpx.HTTPError, temporalio.service.RPCError: one of the servers is away.
@@ -112,7 +112,7 @@ class Checker:
             query = "SELECT checkout_id, status FROM checkouts WHERE checkout_id = ANY (%s)"
             return dict(await (await connection.execute(query, (list(checkout_ids),))).fetchall())
 
-    def _compared(self, tables: Tables, ledger: Ledger, promises: Sequence[Promise]) -> list[Violation]:
+    def _compared(self, tables: Tables, ledger: LedgerSnapshot, promises: Sequence[Promise]) -> list[Violation]:
         found = [
             Violation(name, *wrong) for name, check in ledger_checks.ALWAYS.items() for wrong in check(tables, ledger)
         ]

@@ -7,11 +7,11 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from lab.chaos.checker.books import Attempt, Intent, Ledger, Tables
+from lab.chaos.checker.books import AttemptRow, Intent, LedgerSnapshot, Tables
 from lab.chaos.checker.states import ENDED
 
 Wrong = Iterator[tuple[str, str]]
-Check = Callable[[Tables, Ledger], Wrong]
+Check = Callable[[Tables, LedgerSnapshot], Wrong]
 
 #: The sandbox's method that takes another amount than it was asked for; all of it has to be given back.
 _TAKES_ANOTHER_AMOUNT: Final = "pm_sandbox_wrong_amount"
@@ -20,14 +20,14 @@ _TAKEN: Final = frozenset({"captured", "refunding", "refunded"})
 _UNDER_WAY: Final = frozenset({"processing", "requires_action", "requires_capture"})
 
 
-def _kept_at_most_once(_: Tables, ledger: Ledger) -> Wrong:
+def _kept_at_most_once(_: Tables, ledger: LedgerSnapshot) -> Wrong:
     for checkout_id, intents in ledger.by_checkout.items():
         kept = [one for one in intents if one.kept > 0]
         if len(kept) > 1:
             yield checkout_id, "kept: " + ", ".join(f"{one.kept} of {one.reference}" for one in kept)
 
 
-def _taken_as_ordered(tables: Tables, ledger: Ledger) -> Wrong:
+def _taken_as_ordered(tables: Tables, ledger: LedgerSnapshot) -> Wrong:
     for one in ledger.intents.values():
         row = tables.checkouts.get(one.checkout_id)
         if not one.taken or row is None or row.total_minor is None or one.payment_method == _TAKES_ANOTHER_AMOUNT:
@@ -36,7 +36,7 @@ def _taken_as_ordered(tables: Tables, ledger: Ledger) -> Wrong:
             yield one.checkout_id, f"taken {one.taken} {one.currency} of {row.total_minor} {row.currency}"
 
 
-def _sales_are_paid(tables: Tables, ledger: Ledger) -> Wrong:
+def _sales_are_paid(tables: Tables, ledger: LedgerSnapshot) -> Wrong:
     for row in tables.checkouts.values():
         if row.order_status != "confirmed" or not row.total_minor:
             continue
@@ -45,13 +45,13 @@ def _sales_are_paid(tables: Tables, ledger: Ledger) -> Wrong:
             yield row.checkout_id, f"order of {row.total_minor} {row.currency}, and the provider has kept {kept}"
 
 
-def _returned_at_most_what_was_taken(_: Tables, ledger: Ledger) -> Wrong:
+def _returned_at_most_what_was_taken(_: Tables, ledger: LedgerSnapshot) -> Wrong:
     for one in ledger.intents.values():
         if one.returned > one.taken:
             yield one.checkout_id, f"{one.reference}: taken {one.taken}, given back {one.returned}"
 
 
-def _captures_are_real(tables: Tables, ledger: Ledger) -> Wrong:
+def _captures_are_real(tables: Tables, ledger: LedgerSnapshot) -> Wrong:
     """What the tables say was taken was taken: they learn it from the ledger, and are read first."""
     for row in tables.attempts:
         if row.status not in _TAKEN:
@@ -63,13 +63,13 @@ def _captures_are_real(tables: Tables, ledger: Ledger) -> Wrong:
             yield row.checkout_id, f"attempt {row.attempt} is {row.status} with {here}; the ledger has {there}"
 
 
-def _refunds_are_real(tables: Tables, ledger: Ledger) -> Wrong:
+def _refunds_are_real(tables: Tables, ledger: LedgerSnapshot) -> Wrong:
     for row in tables.refunds:
         if row.status == "succeeded" and row.provider_reference not in ledger.refunds:
             yield row.checkout_id, f"refund {row.provider_reference} is in the tables alone"
 
 
-def _money_has_an_order(tables: Tables, ledger: Ledger) -> Wrong:
+def _money_has_an_order(tables: Tables, ledger: LedgerSnapshot) -> Wrong:
     for checkout_id, intents in ledger.by_checkout.items():
         row = tables.checkouts.get(checkout_id)
         kept = sum(one.kept for one in intents)
@@ -77,7 +77,7 @@ def _money_has_an_order(tables: Tables, ledger: Ledger) -> Wrong:
             yield checkout_id, f"{kept} are kept, and the checkout is {row.status if row else 'not in the tables'}"
 
 
-def _nothing_can_be_taken_any_more(tables: Tables, ledger: Ledger) -> Wrong:
+def _nothing_can_be_taken_any_more(tables: Tables, ledger: LedgerSnapshot) -> Wrong:
     for one in ledger.intents.values():
         row = tables.checkouts.get(one.checkout_id)
         if one.status in _UNDER_WAY and (row is None or row.status in ENDED):
@@ -87,8 +87,8 @@ def _nothing_can_be_taken_any_more(tables: Tables, ledger: Ledger) -> Wrong:
             )
 
 
-def _takings_are_known(tables: Tables, ledger: Ledger) -> Wrong:
-    """Every intent that took money is an attempt's answer, or was given back by reconciliation."""
+def _takings_are_known(tables: Tables, ledger: LedgerSnapshot) -> Wrong:
+    """Every intent that took money is the outcome of an attempt, or was given back by reconciliation."""
     known = {(row.checkout_id, row.provider_reference) for row in tables.attempts if row.status in _TAKEN}
     known |= {(row.checkout_id, row.provider_reference) for row in tables.given_back}
     for one in ledger.intents.values():
@@ -96,7 +96,7 @@ def _takings_are_known(tables: Tables, ledger: Ledger) -> Wrong:
             yield one.checkout_id, f"{one.reference} has taken {one.taken}, and no attempt says so"
 
 
-def _returns_are_known(tables: Tables, ledger: Ledger) -> Wrong:
+def _returns_are_known(tables: Tables, ledger: LedgerSnapshot) -> Wrong:
     known = {row.provider_reference for row in tables.refunds}
     by_reconciliation = {row.provider_reference for row in tables.given_back}
     for refund, intent in ledger.refunds.items():
@@ -104,7 +104,7 @@ def _returns_are_known(tables: Tables, ledger: Ledger) -> Wrong:
             yield _checkout_of(intent, ledger), f"{refund} of {intent} is in the ledger alone"
 
 
-def _sums_agree(tables: Tables, ledger: Ledger) -> Wrong:
+def _sums_agree(tables: Tables, ledger: LedgerSnapshot) -> Wrong:
     """What is kept of each checkout, by the tables and by the ledger."""
     here: dict[str, int] = defaultdict(int)
     for row in tables.attempts:
@@ -115,7 +115,7 @@ def _sums_agree(tables: Tables, ledger: Ledger) -> Wrong:
             yield checkout_id, f"kept {here.get(checkout_id, 0)} by the tables, {there} by the ledger"
 
 
-def _kept_of(row: Attempt) -> int:
+def _kept_of(row: AttemptRow) -> int:
     return (row.captured_minor or 0) if row.status in ("captured", "refunding") else 0
 
 
@@ -123,7 +123,7 @@ def _kept_at_the_provider(one: Intent) -> int:
     return one.kept
 
 
-def _checkout_of(reference: str, ledger: Ledger) -> str:
+def _checkout_of(reference: str, ledger: LedgerSnapshot) -> str:
     intent = ledger.intents.get(reference)
     return intent.checkout_id if intent else reference
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from lab.chaos.checker.books import Checkout, Tables, Violation
+from lab.chaos.checker.books import CheckoutRow, Tables, Violation
 from lab.chaos.checker.states import ENDED
 
 View = Mapping[str, Any]
@@ -20,7 +20,7 @@ _LASTING: Final = ("status", "reason", "order_number", "total_minor", "currency"
 
 @dataclass
 class Promise:
-    """What one key was told. ``ids`` are all that it was ever answered; ``first_final`` is the view that was final
+    """What one key was told. ``ids`` are all that were ever returned for it; ``first_final`` is the view that was final
     when first seen, ``last`` the one seen last. ``broken``: the API said that nothing works on it any more, as it does
     of a workflow that somebody has terminated.
     """
@@ -36,7 +36,7 @@ class Promise:
 def _one_id(promises: Sequence[Promise], _: Tables) -> Wrong:
     for one in promises:
         if len(one.ids) > 1:
-            yield one.key, f"was answered with {', '.join(sorted(one.ids))}"
+            yield one.key, f"got {', '.join(sorted(one.ids))}"
 
 
 def _one_key(promises: Sequence[Promise], _: Tables) -> Wrong:
@@ -46,7 +46,7 @@ def _one_key(promises: Sequence[Promise], _: Tables) -> Wrong:
             keys[checkout_id].add(one.key)
     for checkout_id, several in keys.items():
         if len(several) > 1:
-            yield checkout_id, f"is the answer to {len(several)} keys"
+            yield checkout_id, f"was returned for {len(several)} keys"
 
 
 def _final_stays(promises: Sequence[Promise], _: Tables) -> Wrong:
@@ -70,7 +70,7 @@ def _view_agrees(promises: Sequence[Promise], tables: Tables) -> Wrong:
             yield checkout_id, f"HTTP says {here}, the tables {there}"
 
 
-def _as_shown(row: Checkout) -> tuple[str, str | None, str | None, int | None]:
+def _as_shown(row: CheckoutRow) -> tuple[str, str | None, str | None, int | None]:
     return row.status, row.reason, row.order_number, row.total_minor
 
 

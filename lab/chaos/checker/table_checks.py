@@ -1,4 +1,4 @@
-"""The checks that the tables alone can answer. Each is a query whose rows are what is wrong: subject and detail.
+"""The checks that need the tables alone. Each is a query whose rows are what is wrong: subject and detail.
 
 The numbers are those of the list of invariants.
 """
@@ -84,7 +84,7 @@ ALWAYS: Final[dict[str, str]] = {
         SELECT r.checkout_id, format('given back %s, taken %s', r.minor, coalesce(p.minor, 0))
         FROM (SELECT checkout_id, sum(amount_minor) AS minor FROM refunds WHERE status <> 'failed' GROUP BY 1) r
         LEFT JOIN (SELECT checkout_id, sum(captured_minor) AS minor FROM payments GROUP BY 1) p USING (checkout_id)
-        -- What reconciliation gives back was captured after the end, and never was an attempt's answer.
+        -- What reconciliation gives back was captured after the end, and never was the outcome of an attempt.
         WHERE r.minor > coalesce(p.minor, 0) AND NOT EXISTS (
             SELECT FROM audit_log a WHERE a.checkout_id = r.checkout_id AND a.entity = 'reconciliation')""",
     "6: one key, one attempt": """

@@ -23,7 +23,7 @@ _NEVER: Final = frozenset({"FAILED", "TIMED_OUT", "CANCELED"})
 
 
 @dataclass(frozen=True)
-class Run:
+class WorkflowRun:
     """One run of a checkout's workflow; ``status`` is Temporal's: RUNNING, COMPLETED, TERMINATED, …"""
 
     checkout_id: str
@@ -31,14 +31,14 @@ class Run:
     status: str
 
 
-async def read_runs(client: Client, ours: Collection[str]) -> list[Run]:
+async def read_runs(client: Client, ours: Collection[str]) -> list[WorkflowRun]:
     """Every run of a checkout that Temporal lists, and the state of ours as it is at this moment.
 
     Raises:
         temporalio.service.RPCError: Temporal is away.
     """
     listed = [
-        Run(one.id, one.run_id, _name(one.status))
+        WorkflowRun(one.id, one.run_id, _name(one.status))
         async for one in client.list_workflows(_CHECKOUTS, page_size=_PAGE, limit=None)
     ]
     closed = {run.checkout_id for run in listed if run.status != "RUNNING"}
@@ -48,7 +48,7 @@ async def read_runs(client: Client, ours: Collection[str]) -> list[Run]:
     return list({run.run_id: run for run in [*listed, *(run for run in asked if run)]}.values())
 
 
-async def _ask(client: Client, checkout_id: str, gate: asyncio.Semaphore) -> Run | None:
+async def _ask(client: Client, checkout_id: str, gate: asyncio.Semaphore) -> WorkflowRun | None:
     async with gate:
         try:
             one = await client.get_workflow_handle(checkout_id).describe()
@@ -56,19 +56,19 @@ async def _ask(client: Client, checkout_id: str, gate: asyncio.Semaphore) -> Run
             if error.status != RPCStatusCode.NOT_FOUND:
                 raise
             return None
-    return Run(one.id, one.run_id, _name(one.status))
+    return WorkflowRun(one.id, one.run_id, _name(one.status))
 
 
 def _name(status: WorkflowExecutionStatus | None) -> str:
     return status.name if status else "UNKNOWN"
 
 
-def at_work(runs: Iterable[Run]) -> frozenset[str]:
+def at_work(runs: Iterable[WorkflowRun]) -> frozenset[str]:
     """The checkouts whose workflow is open."""
     return frozenset(run.checkout_id for run in runs if run.status == "RUNNING")
 
 
-def unfinished(runs: Iterable[Run], accepted: Collection[str], tables: Tables) -> dict[str, str]:
+def unfinished(runs: Iterable[WorkflowRun], accepted: Collection[str], tables: Tables) -> dict[str, str]:
     """Those accepted that have neither ended nor wait for a person: id -> where it stands."""
     running, known = at_work(runs), {run.checkout_id for run in runs}
     found = {}
@@ -83,12 +83,12 @@ def unfinished(runs: Iterable[Run], accepted: Collection[str], tables: Tables) -
     return found
 
 
-def run_violations(runs: Iterable[Run], ours: Collection[str], tables: Tables) -> list[Violation]:
+def run_violations(runs: Iterable[WorkflowRun], ours: Collection[str], tables: Tables) -> list[Violation]:
     """What is wrong with the runs of ours: of what was accepted, or is in the tables.
 
     A workflow that somebody has started past the API, with whatever input, is nobody's checkout.
     """
-    runs_of: dict[str, list[Run]] = defaultdict(list)
+    runs_of: dict[str, list[WorkflowRun]] = defaultdict(list)
     for run in runs:
         runs_of[run.checkout_id].append(run)
     return [
@@ -98,7 +98,7 @@ def run_violations(runs: Iterable[Run], ours: Collection[str], tables: Tables) -
     ]
 
 
-def _judged(checkout_id: str, runs: list[Run], tables: Tables) -> Iterable[Violation]:
+def _judged(checkout_id: str, runs: list[WorkflowRun], tables: Tables) -> Iterable[Violation]:
     if not runs:
         yield Violation("10: every checkout has a workflow", checkout_id, "Temporal knows none")
     if len(runs) > 1:

@@ -5,19 +5,19 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from lab.chaos.world.world import World
+from lab.chaos.system.system import System
 
 Place = Literal[
     "worker", "workflow", "temporal", "postgres", "provider", "webhooks", "api", "client", "network", "load"
 ]
 
 
-class Harm(Exception):
+class ForbiddenResponse(Exception):
     """The product did at once what it must never do, such as believing a forged event. It counts as a violation."""
 
 
 class Shoppers(Protocol):
-    """The load, as far as a fault can ask something of it. Each method returns when its requests were answered."""
+    """The load, as far as a fault can ask something of it. Each method returns when its requests have ended."""
 
     def recent_ids(self, n: int) -> list[str]:
         """Ids of up to ``n`` checkouts that were accepted and have not ended as far as the load knows, newest first."""
@@ -42,8 +42,8 @@ class Shoppers(Protocol):
 
 
 #: Makes the fault, keeps it up for so many seconds, and undoes it before it returns or is cancelled; the processes may
-#: still be on their way up then. Raises `Harm` when the product must not answer as it does.
-Inject = Callable[[World, Shoppers, random.Random, float], Awaitable[None]]
+#: still be on their way up then. Raises `ForbiddenResponse` when the product must not respond as it does.
+Inject = Callable[[System, Shoppers, random.Random, float], Awaitable[None]]
 
 
 @dataclass(frozen=True)

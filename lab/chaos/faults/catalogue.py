@@ -1,9 +1,9 @@
 """Every fault that there is, by its name."""
 
 from lab.chaos.faults import clients, network, postgres, processes, provider, webhooks, workflow
-from lab.chaos.faults.base import Fault, Harm, Inject, Place, Shoppers
+from lab.chaos.faults.base import Fault, ForbiddenResponse, Inject, Place, Shoppers
 
-__all__ = ["FAULTS", "Fault", "Harm", "Inject", "Place", "Shoppers"]
+__all__ = ["FAULTS", "Fault", "ForbiddenResponse", "Inject", "Place", "Shoppers"]
 
 #: name -> the fault.
 FAULTS: dict[str, Fault] = {

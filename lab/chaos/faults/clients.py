@@ -3,39 +3,39 @@
 import random
 
 from lab.chaos.faults.base import Fault, Shoppers
-from lab.chaos.world.world import World
+from lab.chaos.system.system import System
 
 _COPIES = (5, 20)
 _BURST = (60, 200)
 _BUYERS = (60, 200)
 
 
-async def storm(_: World, shoppers: Shoppers, rng: random.Random, __: float) -> None:
+async def storm(_: System, shoppers: Shoppers, rng: random.Random, __: float) -> None:
     """The same request under the same key, many times at once."""
     await shoppers.storm(rng, rng.randint(*_COPIES))
 
 
-async def other_body(_: World, shoppers: Shoppers, rng: random.Random, __: float) -> None:
+async def other_body(_: System, shoppers: Shoppers, rng: random.Random, __: float) -> None:
     """Another body under a used key."""
     await shoppers.other_body(rng)
 
 
-async def vanish(_: World, shoppers: Shoppers, rng: random.Random, __: float) -> None:
+async def vanish(_: System, shoppers: Shoppers, rng: random.Random, __: float) -> None:
     """Gone in mid-POST."""
     await shoppers.vanish(rng)
 
 
-async def two_keys(_: World, shoppers: Shoppers, rng: random.Random, __: float) -> None:
+async def two_keys(_: System, shoppers: Shoppers, rng: random.Random, __: float) -> None:
     """One cart under two keys."""
     await shoppers.two_keys(rng)
 
 
-async def burst(_: World, shoppers: Shoppers, rng: random.Random, __: float) -> None:
+async def burst(_: System, shoppers: Shoppers, rng: random.Random, __: float) -> None:
     """Far more than capacity, for a moment."""
     await shoppers.burst(rng, rng.randint(*_BURST))
 
 
-async def hot_sku(_: World, shoppers: Shoppers, rng: random.Random, __: float) -> None:
+async def hot_sku(_: System, shoppers: Shoppers, rng: random.Random, __: float) -> None:
     """A crowd wants one article."""
     await shoppers.hot_sku(rng, rng.randint(*_BUYERS))
 

@@ -1,51 +1,51 @@
-"""Connections that are slow, in pieces, cut, deaf, or late: any of the links, and those that matter most by name."""
+"""Links that are slow, send small pieces, are cut, lose bytes or hold them back: any link, and some by name."""
 
 import asyncio
 import random
 from functools import partial
 
 from lab.chaos.faults.base import Fault, Shoppers
-from lab.chaos.proxy.connection import Weather
-from lab.chaos.world.links import cut, weather
-from lab.chaos.world.world import WORKERS, World
+from lab.chaos.proxy.connection import LinkConditions
+from lab.chaos.system.links import cut, degraded
+from lab.chaos.system.system import WORKERS, System
 
 _PROVIDER_LINKS = tuple(f"{worker}-provider" for worker in WORKERS)
 _POSTGRES_LINKS = tuple(f"{worker}-postgres" for worker in WORKERS)
 _TEMPORAL_LINKS = tuple(f"{worker}-temporal" for worker in WORKERS)
-_BLACKHOLE = Weather(loses_requests=True, loses_answers=True)
+_BLACKHOLE = LinkConditions(loses_requests=True, loses_responses=True)
 #: Pauses between two resets of the same link, in seconds.
 _RESET_PAUSE_SECONDS = (0.05, 0.8)
 
 
-async def bad_weather(how: Weather, world: World, _: Shoppers, rng: random.Random, seconds: float) -> None:
-    """One link, any of them, has this weather."""
-    async with weather(how, world.links[rng.choice(sorted(world.links))]):
+async def degrade_any(how: LinkConditions, system: System, _: Shoppers, rng: random.Random, seconds: float) -> None:
+    """One link, any of them, has these conditions."""
+    async with degraded(how, system.links[rng.choice(sorted(system.links))]):
         await asyncio.sleep(seconds)
 
 
-async def bad_weather_at(
-    links: tuple[str, ...], how: Weather, world: World, _: Shoppers, __: random.Random, seconds: float
+async def degrade(
+    links: tuple[str, ...], how: LinkConditions, system: System, _: Shoppers, __: random.Random, seconds: float
 ) -> None:
-    """These links have this weather."""
-    async with weather(how, *(world.links[name] for name in links)):
+    """These links have these conditions."""
+    async with degraded(how, *(system.links[name] for name in links)):
         await asyncio.sleep(seconds)
 
 
-async def cut_any(world: World, _: Shoppers, rng: random.Random, seconds: float) -> None:
+async def cut_any(system: System, _: Shoppers, rng: random.Random, seconds: float) -> None:
     """One link, any of them, is closed and refuses connections."""
-    async with cut(world.links[rng.choice(sorted(world.links))]):
+    async with cut(system.links[rng.choice(sorted(system.links))]):
         await asyncio.sleep(seconds)
 
 
-async def cut_at(links: tuple[str, ...], world: World, _: Shoppers, __: random.Random, seconds: float) -> None:
+async def cut_at(links: tuple[str, ...], system: System, _: Shoppers, __: random.Random, seconds: float) -> None:
     """These links are closed and refuse connections."""
-    async with cut(*(world.links[name] for name in links)):
+    async with cut(*(system.links[name] for name in links)):
         await asyncio.sleep(seconds)
 
 
-async def reset_again_and_again(world: World, _: Shoppers, rng: random.Random, seconds: float) -> None:
+async def reset_again_and_again(system: System, _: Shoppers, rng: random.Random, seconds: float) -> None:
     """One link, any of them, resets all its connections every now and then."""
-    link = world.links[rng.choice(sorted(world.links))]
+    link = system.links[rng.choice(sorted(system.links))]
     ends = asyncio.get_running_loop().time() + seconds
     while True:
         link.reset()
@@ -60,24 +60,24 @@ FAULTS = (
         "network-latency",
         "network",
         "a link is slow, and not evenly",
-        partial(bad_weather, Weather(latency_seconds=0.2, jitter_seconds=0.6)),
+        partial(degrade_any, LinkConditions(latency_seconds=0.2, jitter_seconds=0.6)),
         (3, 8),
     ),
     Fault(
         "network-slicing",
         "network",
         "a link delivers a few bytes at a time",
-        partial(bad_weather, Weather(slice_bytes=40)),
+        partial(degrade_any, LinkConditions(slice_bytes=40)),
         (3, 8),
     ),
     Fault("network-reset", "network", "a link resets its connections again and again", reset_again_and_again, (2, 6)),
     Fault("network-cut", "network", "a link is cut, and refuses connections", cut_any, (2, 6)),
-    Fault("network-blackhole", "network", "a link swallows everything", partial(bad_weather, _BLACKHOLE), (2, 8)),
+    Fault("network-blackhole", "network", "a link swallows everything", partial(degrade_any, _BLACKHOLE), (2, 8)),
     Fault(
         "network-stall",
         "network",
         "a link holds everything back, and delivers it late",
-        partial(bad_weather, Weather(stalls=True)),
+        partial(degrade_any, LinkConditions(stalls=True)),
         (2, 12),
     ),
     Fault(
@@ -95,17 +95,17 @@ FAULTS = (
         (2, 6),
     ),
     Fault(
-        "temporal-start-answer-lost",
+        "temporal-start-response-lost",
         "temporal",
-        "Temporal starts what the API asks for, but the answers are lost; then a cut",
-        partial(bad_weather_at, ("api-temporal",), Weather(loses_answers=True)),
+        "Temporal starts what the API asks for, but the responses are lost; then a cut",
+        partial(degrade, ("api-temporal",), LinkConditions(loses_responses=True)),
         (2, 6),
     ),
     Fault(
         "postgres-slow",
         "postgres",
         "PostgreSQL is far away",
-        partial(bad_weather_at, _POSTGRES_LINKS, Weather(latency_seconds=0.1, jitter_seconds=0.4)),
+        partial(degrade, _POSTGRES_LINKS, LinkConditions(latency_seconds=0.1, jitter_seconds=0.4)),
         (3, 8),
     ),
     Fault(
@@ -118,14 +118,14 @@ FAULTS = (
         "provider-hang",
         "provider",
         "the provider takes connections and says nothing",
-        partial(bad_weather_at, _PROVIDER_LINKS, _BLACKHOLE),
+        partial(degrade, _PROVIDER_LINKS, _BLACKHOLE),
         (3, 8),
     ),
     Fault(
         "webhooks-early",
         "webhooks",
-        "events come before the provider's answers",
-        partial(bad_weather_at, _PROVIDER_LINKS, Weather(latency_seconds=0.8)),
+        "events come before the provider's responses",
+        partial(degrade, _PROVIDER_LINKS, LinkConditions(latency_seconds=0.8)),
         (3, 8),
     ),
     Fault("webhooks-cut", "webhooks", "the provider cannot reach our API", partial(cut_at, ("provider-api",)), (2, 6)),

@@ -4,48 +4,48 @@ import asyncio
 import random
 
 from lab.chaos.faults.base import Fault, Shoppers
-from lab.chaos.world.world import World
+from lab.chaos.system.system import System
 
 #: A rival holds rows for so long at a time: well over the second after which the server looks for a deadlock.
 _HOLD_SECONDS = (0.05, 1.5)
 
 
-async def deadlocks(world: World, _: Shoppers, rng: random.Random, seconds: float) -> None:
+async def deadlocks(system: System, _: Shoppers, rng: random.Random, seconds: float) -> None:
     """Lock articles and checkouts the other way round, again and again; the product is the one that has to give way."""
-    await world.up("postgres")
+    await system.up("postgres")
     ends = asyncio.get_running_loop().time() + seconds
     while True:
-        await world.rival.cross(rng.uniform(*_HOLD_SECONDS))
+        await system.rival.cross(rng.uniform(*_HOLD_SECONDS))
         if asyncio.get_running_loop().time() > ends:
             return
 
 
-async def conflicts(world: World, _: Shoppers, __: random.Random, seconds: float) -> None:
+async def conflicts(system: System, _: Shoppers, __: random.Random, seconds: float) -> None:
     """Transactions are serializable unless they say otherwise, so that those that meet fail with 40001."""
-    await world.up("postgres")
-    async with world.rival.setting("default_transaction_isolation", "serializable"):
+    await system.up("postgres")
+    async with system.rival.setting("default_transaction_isolation", "serializable"):
         await asyncio.sleep(seconds)
 
 
-async def read_only(world: World, _: Shoppers, __: random.Random, seconds: float) -> None:
+async def read_only(system: System, _: Shoppers, __: random.Random, seconds: float) -> None:
     """Nothing can be written."""
-    await world.up("postgres")
-    async with world.rival.setting("default_transaction_read_only", "on"):
+    await system.up("postgres")
+    async with system.rival.setting("default_transaction_read_only", "on"):
         await asyncio.sleep(seconds)
 
 
-async def no_connection_left(world: World, _: Shoppers, __: random.Random, seconds: float) -> None:
+async def no_connection_left(system: System, _: Shoppers, __: random.Random, seconds: float) -> None:
     """Every connection is somebody else's."""
-    await world.up("postgres")
-    async with world.rival.every_connection() as count:
-        world.note(f"a rival holds {count} connections")
+    await system.up("postgres")
+    async with system.rival.every_connection() as count:
+        system.note(f"a rival holds {count} connections")
         await asyncio.sleep(seconds)
 
 
-async def sessions_ended(world: World, _: Shoppers, __: random.Random, ___: float) -> None:
+async def sessions_ended(system: System, _: Shoppers, __: random.Random, ___: float) -> None:
     """An operator ends every session of the product."""
-    await world.up("postgres")
-    await world.rival.end_sessions()
+    await system.up("postgres")
+    await system.rival.end_sessions()
 
 
 FAULTS = (

@@ -6,66 +6,66 @@ from collections.abc import Sequence
 from functools import partial
 
 from lab.chaos.faults.base import Fault, Shoppers
-from lab.chaos.proxy.connection import Weather
+from lab.chaos.proxy.connection import LinkConditions
 from lab.chaos.proxy.postgres import Moment
-from lab.chaos.world.links import weather
-from lab.chaos.world.world import WORKERS, World
+from lab.chaos.system.links import degraded
+from lab.chaos.system.system import WORKERS, System
 
 #: How many commits a trap may let pass, so that it meets every step in its turn.
 _SPARED_COMMITS = 8
 
 
-async def kill(roles: Sequence[str], world: World, _: Shoppers, rng: random.Random, seconds: float) -> None:
+async def kill(roles: Sequence[str], system: System, _: Shoppers, rng: random.Random, seconds: float) -> None:
     """kill -9 for one of the roles, which stays away for so long."""
-    await _stay_away([rng.choice(roles)], world, seconds)
+    await _stay_away([rng.choice(roles)], system, seconds)
 
 
-async def kill_all(roles: Sequence[str], world: World, _: Shoppers, __: random.Random, seconds: float) -> None:
+async def kill_all(roles: Sequence[str], system: System, _: Shoppers, __: random.Random, seconds: float) -> None:
     """kill -9 for all of the roles, which stay away for so long."""
-    await _stay_away(roles, world, seconds)
+    await _stay_away(roles, system, seconds)
 
 
-async def _stay_away(roles: Sequence[str], world: World, seconds: float) -> None:
+async def _stay_away(roles: Sequence[str], system: System, seconds: float) -> None:
     for role in roles:
-        world.hold(role)
-        world.kill(role)
+        system.hold(role)
+        system.kill(role)
     try:
         await asyncio.sleep(seconds)
     finally:
         for role in roles:
-            world.release(role)
+            system.release(role)
 
 
-async def pause(roles: Sequence[str], world: World, _: Shoppers, rng: random.Random, seconds: float) -> None:
+async def pause(roles: Sequence[str], system: System, _: Shoppers, rng: random.Random, seconds: float) -> None:
     """SIGSTOP for one of the roles, and SIGCONT when the time is up."""
     role = rng.choice(roles)
-    world.pause(role)
+    system.pause(role)
     try:
         await asyncio.sleep(seconds)
     finally:
-        world.resume(role)
+        system.resume(role)
 
 
-async def terminate_worker(world: World, _: Shoppers, rng: random.Random, __: float) -> None:
+async def terminate_worker(system: System, _: Shoppers, rng: random.Random, __: float) -> None:
     """SIGTERM for one worker."""
-    world.terminate(rng.choice(WORKERS))
+    system.terminate(rng.choice(WORKERS))
 
 
-async def stop_postgres_immediately(world: World, _: Shoppers, __: random.Random, ___: float) -> None:
+async def stop_postgres_immediately(system: System, _: Shoppers, __: random.Random, ___: float) -> None:
     """SIGQUIT for the postmaster."""
-    world.stop_immediately()
+    system.stop_immediately()
 
 
 async def trap_commit(
-    moment: Moment, world: World, _: Shoppers, rng: random.Random, seconds: float, *, kills: bool = False
+    moment: Moment, system: System, _: Shoppers, rng: random.Random, seconds: float, *, kills: bool = False
 ) -> None:
     """Cut one worker's connection at one of its next commits, if there is one in time, and kill the worker with it."""
     role = rng.choice(WORKERS)
-    trap, sprung = world.traps[role], asyncio.Event()
+    trap, sprung = system.traps[role], asyncio.Event()
 
     def spring() -> None:
         if kills:
-            world.kill(role)
+            system.kill(role)
         sprung.set()
 
     trap.arm(moment, rng.randrange(_SPARED_COMMITS), spring)
@@ -73,14 +73,14 @@ async def trap_commit(
         async with asyncio.timeout(seconds):
             await sprung.wait()
     except TimeoutError:
-        world.note(f"{role} committed too little in {seconds:g} s to be trapped")
+        system.note(f"{role} committed too little in {seconds:g} s to be trapped")
     finally:
         trap.disarm()
 
 
-async def lose(bytes_lost: Weather, world: World, _: Shoppers, rng: random.Random, seconds: float) -> None:
+async def lose(bytes_lost: LinkConditions, system: System, _: Shoppers, rng: random.Random, seconds: float) -> None:
     """One worker's connections to Temporal lose what one side says, and are then reset."""
-    async with weather(bytes_lost, world.links[f"{rng.choice(WORKERS)}-temporal"]):
+    async with degraded(bytes_lost, system.links[f"{rng.choice(WORKERS)}-temporal"]):
         await asyncio.sleep(seconds)
 
 
@@ -113,14 +113,14 @@ FAULTS = (
         "worker-reports-lost",
         "worker",
         "what a worker tells Temporal is lost, though it hears; then its connections are cut",
-        partial(lose, Weather(loses_requests=True)),
+        partial(lose, LinkConditions(loses_requests=True)),
         (2, 6),
     ),
     Fault(
-        "worker-answers-lost",
+        "worker-responses-lost",
         "worker",
-        "Temporal takes a worker's completions and hands it tasks, but its answers are lost; then a cut",
-        partial(lose, Weather(loses_answers=True)),
+        "Temporal takes a worker's completions and hands it tasks, but its responses are lost; then a cut",
+        partial(lose, LinkConditions(loses_responses=True)),
         (2, 6),
     ),
     Fault("temporal-kill", "temporal", "kill -9 for Temporal, which stays away", partial(kill, ["temporal"]), (0, 5)),
@@ -138,7 +138,7 @@ FAULTS = (
     Fault(
         "postgres-cut-in-commit",
         "postgres",
-        "a connection is cut when its COMMIT is done and the answer is under way",
+        "a connection is cut when its COMMIT is done and the response is under way",
         partial(trap_commit, Moment.AFTER),
         (4, 8),
     ),

@@ -8,9 +8,9 @@ from functools import partial
 
 import httpx
 
-from lab.chaos.faults.base import Fault, Harm, Shoppers
+from lab.chaos.faults.base import Fault, ForbiddenResponse, Shoppers
 from lab.chaos.faults.provider import misbehave
-from lab.chaos.world.world import World
+from lab.chaos.system.system import System
 from lab.sandbox.events.webhooks import signature
 from lab.stack.secrets import DevSecrets
 
@@ -25,35 +25,35 @@ _PAYMENTS = """
 """
 
 
-async def forge(world: World, _: Shoppers, rng: random.Random, __: float) -> None:
+async def forge(system: System, _: Shoppers, rng: random.Random, __: float) -> None:
     """An event that somebody else has signed."""
-    await _must_be_refused(world, rng, "whsec_of_somebody_else", int(time.time()))
+    await _must_be_refused(system, rng, "whsec_of_somebody_else", int(time.time()))
 
 
-async def replay_old(world: World, _: Shoppers, rng: random.Random, __: float) -> None:
+async def replay_old(system: System, _: Shoppers, rng: random.Random, __: float) -> None:
     """An event that we signed long ago."""
-    await _must_be_refused(world, rng, _secret(world), int(time.time()) - _AGE_SECONDS)
+    await _must_be_refused(system, rng, _secret(system), int(time.time()) - _AGE_SECONDS)
 
 
-async def repeat_at_once(world: World, _: Shoppers, rng: random.Random, __: float) -> None:
+async def repeat_at_once(system: System, _: Shoppers, rng: random.Random, __: float) -> None:
     """The same event many times at the same moment; what it says of the payment may be false, or too early."""
-    body = await _event(world, rng)
-    answers = await asyncio.gather(*(_post(world, body, _secret(world), int(time.time())) for _ in range(_COPIES)))
-    if any(answer and answer.is_success for answer in answers):
-        world.taken_events.add(json.loads(body)["id"])
+    body = await _event(system, rng)
+    responses = await asyncio.gather(*(_post(system, body, _secret(system), int(time.time())) for _ in range(_COPIES)))
+    if any(response and response.is_success for response in responses):
+        system.taken_events.add(json.loads(body)["id"])
 
 
-async def _must_be_refused(world: World, rng: random.Random, secret: str, signed_at: int) -> None:
-    body = await _event(world, rng)
-    answer = await _post(world, body, secret, signed_at)
-    if answer and answer.is_success:
-        raise Harm(f"an event that is not genuine was taken: {body}")
+async def _must_be_refused(system: System, rng: random.Random, secret: str, signed_at: int) -> None:
+    body = await _event(system, rng)
+    response = await _post(system, body, secret, signed_at)
+    if response and response.is_success:
+        raise ForbiddenResponse(f"an event that is not genuine was taken: {body}")
 
 
-async def _event(world: World, rng: random.Random) -> str:
+async def _event(system: System, rng: random.Random) -> str:
     """One about a payment of late, as Stripe writes it; about nobody's while there is none."""
-    await world.up("postgres")
-    async with world.rival.session() as session:
+    await system.up("postgres")
+    async with system.rival.session() as session:
         payments = list(await (await session.execute(_PAYMENTS)).fetchall())
     checkout_id, intent = rng.choice(payments) if payments else (None, "pi_nobodys")
     kind = rng.choice(_TYPES)
@@ -64,19 +64,19 @@ async def _event(world: World, rng: random.Random) -> str:
     return json.dumps(event | {"data": {"object": payment}})
 
 
-async def _post(world: World, body: str, secret: str, signed_at: int) -> httpx.Response | None:
-    """The API's answer; None when there was none."""
+async def _post(system: System, body: str, secret: str, signed_at: int) -> httpx.Response | None:
+    """The API's response; None when there was none."""
     headers = {"Content-Type": "application/json", "Stripe-Signature": signature(secret, body, signed_at)}
-    async with httpx.AsyncClient(base_url=world.info.api_url, trust_env=False, timeout=10) as client:
+    async with httpx.AsyncClient(base_url=system.info.api_url, trust_env=False, timeout=10) as client:
         try:
             return await client.post("/v1/webhooks/stripe", content=body, headers=headers)
         except httpx.TransportError:
-            world.note("the API did not answer an event of ours")
+            system.note("the API gave no response to an event of the campaign")
             return None
 
 
-def _secret(world: World) -> str:
-    return DevSecrets.load_or_make(world.directory / "secrets.json").webhook_secret
+def _secret(system: System) -> str:
+    return DevSecrets.load_or_make(system.directory / "secrets.json").webhook_secret
 
 
 FAULTS = (

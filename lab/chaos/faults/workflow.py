@@ -16,8 +16,8 @@ from temporalio.client import (
 from temporalio.service import RPCStatusCode
 
 from checkout.temporal.names import CHECKOUT_WORKFLOW, PAYMENT_EVENT_SIGNAL, TASK_QUEUE
-from lab.chaos.faults.base import Fault, Harm, Shoppers
-from lab.chaos.world.world import World
+from lab.chaos.faults.base import Fault, ForbiddenResponse, Shoppers
+from lab.chaos.system.system import System
 
 #: The one is drawn from so many checkouts.
 _AMONG = 20
@@ -27,50 +27,50 @@ _NONSENSE = {"checkout_id": 7, "lines": "none", "timeouts": []}
 _ENDED = (RPCStatusCode.NOT_FOUND, RPCStatusCode.FAILED_PRECONDITION)
 
 
-async def cancel(world: World, shoppers: Shoppers, rng: random.Random, _: float) -> None:
+async def cancel(system: System, shoppers: Shoppers, rng: random.Random, _: float) -> None:
     """Press Cancel in Temporal's UI for a checkout that is under way."""
-    await world.up("temporal")
-    async with _victim(world, shoppers, rng) as handle:
+    await system.up("temporal")
+    async with _victim(system, shoppers, rng) as handle:
         await handle.cancel()
 
 
-async def terminate(world: World, shoppers: Shoppers, rng: random.Random, _: float) -> None:
+async def terminate(system: System, shoppers: Shoppers, rng: random.Random, _: float) -> None:
     """Press Terminate: the workflow ends in mid-step, and nothing of it is undone by itself."""
-    await world.up("temporal")
-    async with _victim(world, shoppers, rng) as handle:
+    await system.up("temporal")
+    async with _victim(system, shoppers, rng) as handle:
         await handle.terminate("a fault of the campaign")
 
 
-async def poison(world: World, shoppers: Shoppers, rng: random.Random, seconds: float) -> None:
+async def poison(system: System, shoppers: Shoppers, rng: random.Random, seconds: float) -> None:
     """Start a checkout on an input that is none, and send a running one a signal and an update that are none."""
-    await world.up("temporal")
+    await system.up("temporal")
     name = f"poisoned-{rng.getrandbits(64):x}"
-    poisoned = await world.client.start_workflow(CHECKOUT_WORKFLOW, _NONSENSE, id=name, task_queue=TASK_QUEUE)
+    poisoned = await system.client.start_workflow(CHECKOUT_WORKFLOW, _NONSENSE, id=name, task_queue=TASK_QUEUE)
     try:
-        async with _victim(world, shoppers, rng) as handle:
+        async with _victim(system, shoppers, rng) as handle:
             await handle.signal(PAYMENT_EVENT_SIGNAL, "nonsense")
             await _update_with_nonsense(handle)
         await asyncio.sleep(seconds)
     finally:
-        await world.up("temporal")
+        await system.up("temporal")
         await poisoned.terminate("a fault of the campaign")
 
 
 async def _update_with_nonsense(handle: WorkflowHandle[Any, Any]) -> None:
     with suppress(WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError):
         await handle.execute_update("submit_payment", 7, rpc_timeout=_UPDATE_TIMEOUT)
-        raise Harm(f"{handle.id} took a payment method that is none")
+        raise ForbiddenResponse(f"{handle.id} took a payment method that is none")
 
 
 @asynccontextmanager
-async def _victim(world: World, shoppers: Shoppers, rng: random.Random) -> AsyncIterator[WorkflowHandle[Any, Any]]:
+async def _victim(system: System, shoppers: Shoppers, rng: random.Random) -> AsyncIterator[WorkflowHandle[Any, Any]]:
     """Any checkout under way; it may have ended by the time that it is asked something."""
     ids = shoppers.recent_ids(_AMONG)
     if not ids:
-        world.note("no checkout is under way")
+        system.note("no checkout is under way")
     try:
         # An id of nobody's is as good as that of a checkout that has ended.
-        yield world.client.get_workflow_handle(rng.choice(ids) if ids else "nobodys")
+        yield system.client.get_workflow_handle(rng.choice(ids) if ids else "nobodys")
     except RPCError as error:
         if error.status not in _ENDED:
             raise

@@ -17,12 +17,12 @@ _TIMEOUT: Final = httpx.Timeout(30, connect=3, pool=None)
 _UNLIMITED: Final = httpx.Limits(max_connections=None, max_keepalive_connections=64, keepalive_expiry=5)
 
 
-class Gone(Exception):
-    """The API answers that nothing works on the checkout any more (`checkout_failed`)."""
+class CheckoutFailed(Exception):
+    """The API says that nothing works on the checkout any more (`checkout_failed`)."""
 
 
-class Caller:
-    """One key's way to one base URL. ``complain`` takes what no documented API would answer."""
+class RetryingClient:
+    """A client with one key, which repeats requests that failed; ``complain`` takes what the API never returns."""
 
     def __init__(self, base_url: str, key: str, rng: random.Random, complain: Callable[[Violation], None]) -> None:
         headers = {"Authorization": f"Bearer {key}"} if key else {}
@@ -33,7 +33,7 @@ class Caller:
         self._rng = rng
         self._complain = complain
 
-    async def insist(
+    async def request(
         self,
         method: str,
         path: str,
@@ -42,36 +42,36 @@ class Caller:
         body: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> httpx.Response:
-        """The first answer that is one. An answer that is neither expected nor a known problem is complained of.
+        """Repeat the request until the response is none of 429 and 503. One that is not expected is reported.
 
         Raises:
-            Gone: nothing works on the checkout any more.
+            CheckoutFailed: nothing works on the checkout any more.
         """
         while True:
             pause_seconds = self._rng.uniform(0.1, 0.5)
             try:
-                answer = await self.http.request(method, path, json=body, headers=dict(headers or {}))
+                response = await self.http.request(method, path, json=body, headers=dict(headers or {}))
             except httpx.TransportError:
                 # Whether it was done nobody knows, which is why everything is asked for under a key.
                 await asyncio.sleep(pause_seconds)
                 continue
-            if answer.status_code not in _TRY_AGAIN:
-                return self._judged(answer, expected)
-            await asyncio.sleep(float(answer.headers.get("Retry-After", pause_seconds)))
+            if response.status_code not in _TRY_AGAIN:
+                return self._judged(response, expected)
+            await asyncio.sleep(float(response.headers.get("Retry-After", pause_seconds)))
 
-    def _judged(self, answer: httpx.Response, expected: frozenset[int]) -> httpx.Response:
-        if answer.status_code in expected:
-            return answer
-        code = code_of(answer)
+    def _judged(self, response: httpx.Response, expected: frozenset[int]) -> httpx.Response:
+        if response.status_code in expected:
+            return response
+        code = code_of(response)
         if code == "checkout_failed":
-            raise Gone(str(answer.url))
-        what = f"{answer.request.method} {answer.url.path}"
-        self._complain(Violation("HTTP: every answer is a documented one", what, f"{answer.status_code} {code}"))
-        return answer
+            raise CheckoutFailed(str(response.url))
+        what = f"{response.request.method} {response.url.path}"
+        self._complain(Violation("HTTP: every response is a documented one", what, f"{response.status_code} {code}"))
+        return response
 
 
-class Callers:
-    """Everybody's way in: the storefront, the support desk, and the bank behind the sandbox provider."""
+class Clients:
+    """The clients of a campaign: the storefront, support, and the bank behind the sandbox provider."""
 
     def __init__(
         self, urls: tuple[str, str], keys: tuple[str, str], seed: int, complain: Callable[[Violation], None]
@@ -79,14 +79,14 @@ class Callers:
         rng = random.Random(f"{seed}-pauses")  # noqa: S311 - a campaign has to be repeatable
         api_url, sandbox_url = urls
         storefront_key, support_key = keys
-        self.shop = Caller(api_url, storefront_key, rng, complain)
-        self.support = Caller(api_url, support_key, rng, complain)
-        self.bank = Caller(sandbox_url, "", rng, complain)
+        self.shop = RetryingClient(api_url, storefront_key, rng, complain)
+        self.support = RetryingClient(api_url, support_key, rng, complain)
+        self.bank = RetryingClient(sandbox_url, "", rng, complain)
         self._exits = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        for caller in (self.shop, self.support, self.bank):
-            await self._exits.enter_async_context(caller.http)
+        for client in (self.shop, self.support, self.bank):
+            await self._exits.enter_async_context(client.http)
         return self
 
     async def __aexit__(
@@ -95,8 +95,8 @@ class Callers:
         await self._exits.aclose()
 
 
-def code_of(answer: httpx.Response) -> str:
+def code_of(response: httpx.Response) -> str:
     """The stable code of a problem; empty for what is none."""
-    if not answer.headers.get("content-type", "").startswith("application/problem+json"):
+    if not response.headers.get("content-type", "").startswith("application/problem+json"):
         return ""
-    return str(answer.json().get("code", ""))
+    return str(response.json().get("code", ""))

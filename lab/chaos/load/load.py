@@ -10,9 +10,9 @@ from typing import Final, Self
 
 from lab.chaos.checker.books import Violation
 from lab.chaos.checker.promise_checks import Promise
-from lab.chaos.load.errands import Errand, draw, draw_simple
-from lab.chaos.load.http import Callers, Gone
-from lab.chaos.load.shopper import Shopper, Visit
+from lab.chaos.load.http import CheckoutFailed, Clients
+from lab.chaos.load.scenarios import Scenario, draw, draw_simple
+from lab.chaos.load.shopper import Session, Shopper
 from lab.chaos.load.support import SupportAgent
 
 _BUYERS_MEASURED: Final = 8
@@ -25,15 +25,15 @@ _HOW_LONG_A_CROWD_MAY_WAIT_SECONDS: Final = 30.0
 class Load:
     """Every shopper of a campaign. ``capacity`` is in checkouts a second, once it was measured."""
 
-    def __init__(self, callers: Callers, seed: int, complaints: list[Violation]) -> None:
-        self.callers = callers
-        self.visits: list[Visit] = []
+    def __init__(self, clients: Clients, seed: int, complaints: list[Violation]) -> None:
+        self.clients = clients
+        self.sessions: list[Session] = []
         self.complaints = complaints
         self.capacity: float | None = None
         self._seed = seed
         self._drawn = 0
-        self._support = SupportAgent(callers, self._rng("support"))
-        self._tasks: dict[asyncio.Task[None], Visit] = {}
+        self._support = SupportAgent(clients, self._rng("support"))
+        self._tasks: dict[asyncio.Task[None], Session] = {}
         self._failures: list[BaseException] = []
 
     async def __aenter__(self) -> Self:
@@ -47,39 +47,39 @@ class Load:
     @property
     def promises(self) -> Sequence[Promise]:
         """What every key was told."""
-        return [visit.promise for visit in self.visits]
+        return [session.promise for session in self.sessions]
 
     @property
-    def accepted(self) -> list[Visit]:
+    def accepted(self) -> list[Session]:
         """Those who were told that their checkout is under way."""
-        return [visit for visit in self.visits if visit.accepted_at is not None]
+        return [session for session in self.sessions if session.accepted_at is not None]
 
-    def add(self, errand: Errand) -> Visit:
+    def add(self, scenario: Scenario) -> Session:
         """Let a shopper begin; it goes on by itself."""
-        visit = Visit(errand, Promise(errand.key, errand.body))
-        self.visits.append(visit)
-        shopper = Shopper(visit, self.callers, self._rng(errand.key), self._support.help)
+        session = Session(scenario, Promise(scenario.key, scenario.body))
+        self.sessions.append(session)
+        shopper = Shopper(session, self.clients, self._rng(scenario.key), self._support.help)
         task = asyncio.create_task(shopper.run())
-        self._tasks[task] = visit
+        self._tasks[task] = session
         task.add_done_callback(self._ended)
-        return visit
+        return session
 
-    def errand(self, make: Callable[[random.Random, str], Errand] = draw) -> Errand:
-        """The next errand, drawn from the campaign's seed and its number."""
+    def scenario(self, make: Callable[[random.Random, str], Scenario] = draw) -> Scenario:
+        """The next scenario, drawn from the campaign's seed and its number."""
         self._drawn += 1
         key = f"chaos-{self._seed}-{self._drawn}"
-        return make(self._rng(f"errand-{key}"), key)
+        return make(self._rng(f"scenario-{key}"), key)
 
     async def measure(self, checkouts: int) -> float:
         """How many checkouts a second are confirmed when some buyers buy again as soon as they can."""
-        started, before = time.monotonic(), len(self.visits)
+        started, before = time.monotonic(), len(self.sessions)
 
         async def buy_again_and_again() -> None:
-            while len(self.visits) < before + checkouts:
-                await self.until_over(self.add(self.errand(draw_simple)))
+            while len(self.sessions) < before + checkouts:
+                await self.until_over(self.add(self.scenario(draw_simple)))
 
         await asyncio.gather(*(buy_again_and_again() for _ in range(_BUYERS_MEASURED)))
-        self.capacity = (len(self.visits) - before) / (time.monotonic() - started)
+        self.capacity = (len(self.sessions) - before) / (time.monotonic() - started)
         return self.capacity
 
     async def arrive(self, per_second: float, is_enough: Callable[[], bool]) -> None:
@@ -87,30 +87,30 @@ class Load:
         rng = self._rng("arrivals")
         due = time.monotonic()
         while not is_enough():
-            self.add(self.errand())
+            self.add(self.scenario())
             due += rng.expovariate(per_second)
             await asyncio.sleep(max(0.0, due - time.monotonic()))
             self.check()
 
-    async def until_over(self, visit: Visit) -> None:
+    async def until_over(self, session: Session) -> None:
         """Wait until the shopper is done."""
-        while not visit.is_over and not visit.promise.broken:
+        while not session.is_over and not session.promise.broken:
             await asyncio.sleep(0.02)
             self.check()
 
-    async def crowd(self, errands: Sequence[Errand]) -> None:
+    async def crowd(self, scenarios: Sequence[Scenario]) -> None:
         """Let all of them begin at once; returns when each was accepted, or after half a minute.
 
         A crowd of n has to be served before the last of it can be: n / capacity is what it takes by design.
         """
-        visits = [self.add(errand) for errand in errands]
-        served_at = time.monotonic() + len(visits) / (self.capacity or 10)
-        for visit in visits:
-            visit.due_at = served_at
+        sessions = [self.add(scenario) for scenario in scenarios]
+        served_at = time.monotonic() + len(sessions) / (self.capacity or 10)
+        for session in sessions:
+            session.due_at = served_at
         with suppress(TimeoutError):
             async with asyncio.timeout(_HOW_LONG_A_CROWD_MAY_WAIT_SECONDS):
-                for visit in visits:
-                    await visit.accepted.wait()
+                for session in sessions:
+                    await session.accepted.wait()
 
     async def rest(self, deadline: float, tell: Callable[[], None]) -> None:
         """Wait until every shopper is done; they all leave at the deadline (monotonic), done or not.
@@ -124,34 +124,36 @@ class Load:
             self.check()
             tell()
             if time.monotonic() > half_way:
-                await self._leave([task for task, visit in self._tasks.items() if visit.accepted_at is None])
+                await self._leave([task for task, session in self._tasks.items() if session.accepted_at is None])
         await self._leave(list(self._tasks))
 
     async def look_again(self, patience_seconds: float) -> None:
         """Have every promise's ``last`` be what HTTP says of it now.
 
         Raises:
-            TimeoutError: one of them was not answered within ``patience_seconds``. All together may take longer.
+            TimeoutError: one of them got no response within ``patience_seconds``. All together may take longer.
         """
         gate = asyncio.Semaphore(_LOOKS_AT_ONCE)
 
-        async def look(visit: Visit) -> None:
+        async def look(session: Session) -> None:
             try:
                 async with gate, asyncio.timeout(patience_seconds):
-                    path = f"/v1/checkouts/{visit.checkout_id}"
-                    answer = await self.callers.shop.insist("GET", path, frozenset({200}))
-            except Gone:
-                visit.promise.broken = True
-                if visit.promise.first_final:
-                    self.complaints.append(Violation(_FINAL_STAYS, visit.checkout_id, "was final, and has failed now"))
+                    path = f"/v1/checkouts/{session.checkout_id}"
+                    response = await self.clients.shop.request("GET", path, frozenset({200}))
+            except CheckoutFailed:
+                session.promise.broken = True
+                if session.promise.first_final:
+                    self.complaints.append(
+                        Violation(_FINAL_STAYS, session.checkout_id, "was final, and has failed now")
+                    )
             else:
-                visit.promise.last = answer.json() if answer.is_success else visit.promise.last
+                session.promise.last = response.json() if response.is_success else session.promise.last
 
         try:
             async with asyncio.TaskGroup() as looks:
-                for visit in self.accepted:
-                    if not visit.promise.broken:
-                        looks.create_task(look(visit))
+                for session in self.accepted:
+                    if not session.promise.broken:
+                        looks.create_task(look(session))
         except* TimeoutError as late:
             raise TimeoutError from late
 

@@ -1,4 +1,4 @@
-"""One connection through a proxy: two directions, each with the weather of the moment."""
+"""One connection through a proxy: two directions, each with the conditions of the moment."""
 
 import asyncio
 import random
@@ -8,48 +8,48 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from lab.chaos.proxy.taps import Reply, Snap, Tap
+from lab.chaos.proxy.taps import ConnectionCut, Tap, TapReply
 
 _CHUNK_BYTES = 65_536
-#: How long a client that was answered by a `Reply` may take to hang up.
+#: How long a client that got a `TapReply` may take to hang up.
 _HANG_UP_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
-class Weather:
+class LinkConditions:
     """What happens to every byte of a link.
 
     Each chunk is late by ``latency_seconds`` and up to ``jitter_seconds`` more. ``slice_bytes`` is the longest piece
-    that is sent at once, 0 for no limit. Bytes that are lost (requests: from the client, answers: to it) were read
-    and go nowhere; a link that ``stalls`` keeps them and delivers them when the weather changes.
+    that is sent at once, 0 for no limit. Bytes that are lost (requests: from the client, responses: to it) were read
+    and go nowhere; a link that ``stalls`` keeps them and delivers them when the conditions change.
     """
 
     latency_seconds: float = 0.0
     jitter_seconds: float = 0.0
     slice_bytes: int = 0
     loses_requests: bool = False
-    loses_answers: bool = False
+    loses_responses: bool = False
     stalls: bool = False
 
 
-class Sky:
-    """The weather over one link, which may change at any time."""
+class LinkShaper:
+    """Delays and slices the bytes of one link by its conditions, which may change at any time."""
 
     def __init__(self, rng: random.Random) -> None:
         self.rng = rng
-        self._now = Weather()
+        self._now = LinkConditions()
         self._moving = asyncio.Event()
         self._moving.set()
 
     @property
-    def now(self) -> Weather:
-        """The weather of the moment."""
+    def now(self) -> LinkConditions:
+        """The conditions of the moment."""
         return self._now
 
-    def change(self, weather: Weather) -> None:
-        """Let it be so from now on."""
-        self._now = weather
-        if weather.stalls:
+    def change(self, conditions: LinkConditions) -> None:
+        """Apply other conditions."""
+        self._now = conditions
+        if conditions.stalls:
             self._moving.clear()
         else:
             self._moving.set()
@@ -73,19 +73,19 @@ class Sky:
         return pieces
 
 
-class Connection:
+class ProxiedConnection:
     """A client's connection and ours to the server, until either ends. ``has_lost_bytes``: no healing can mend it."""
 
     def __init__(
         self,
         client: tuple[asyncio.StreamReader, asyncio.StreamWriter],
         server: tuple[asyncio.StreamReader, asyncio.StreamWriter],
-        sky: Sky,
+        shaper: LinkShaper,
         tap: Tap,
     ) -> None:
         self._client_reader, self._client = client
         self._server_reader, self._server = server
-        self._sky = sky
+        self._shaper = shaper
         self._tap = tap
         self.has_lost_bytes = False
 
@@ -93,15 +93,15 @@ class Connection:
         """Forward in both directions until one side ends; then end the other in the same manner."""
         try:
             await self._forward()
-        except Reply as reply:
+        except TapReply as reply:
             await self._reply(reply.data)
-        except (Snap, OSError):
+        except (ConnectionCut, OSError):
             self.reset()
         finally:
             self.close()
 
     async def _forward(self) -> None:
-        directions = [asyncio.create_task(self._requests()), asyncio.create_task(self._answers())]
+        directions = [asyncio.create_task(self._requests()), asyncio.create_task(self._responses())]
         try:
             done, _ = await asyncio.wait(directions, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -123,12 +123,12 @@ class Connection:
 
     async def _requests(self) -> None:
         await self._pump(
-            self._client_reader, self._server, self._tap.from_client, lambda weather: weather.loses_requests
+            self._client_reader, self._server, self._tap.from_client, lambda conditions: conditions.loses_requests
         )
 
-    async def _answers(self) -> None:
+    async def _responses(self) -> None:
         await self._pump(
-            self._server_reader, self._client, self._tap.from_server, lambda weather: weather.loses_answers
+            self._server_reader, self._client, self._tap.from_server, lambda conditions: conditions.loses_responses
         )
 
     async def _pump(
@@ -136,18 +136,18 @@ class Connection:
         source: asyncio.StreamReader,
         sink: asyncio.StreamWriter,
         change: Callable[[bytes], bytes],
-        is_lost: Callable[[Weather], bool],
+        is_lost: Callable[[LinkConditions], bool],
     ) -> None:
         while data := await source.read(_CHUNK_BYTES):
             changed = change(data)
-            await self._sky.delay()
-            if is_lost(self._sky.now):
+            await self._shaper.delay()
+            if is_lost(self._shaper.now):
                 self.has_lost_bytes = True
             else:
                 await self._send(sink, changed)
 
     async def _send(self, sink: asyncio.StreamWriter, data: bytes) -> None:
-        pieces = self._sky.pieces(data)
+        pieces = self._shaper.pieces(data)
         for piece in pieces:
             sink.write(piece)
             await sink.drain()
@@ -156,7 +156,7 @@ class Connection:
                 await asyncio.sleep(0)
 
     async def _reply(self, data: bytes) -> None:
-        """Answer in the server's place, and let the client hang up: to close before it has read would be a reset."""
+        """Respond in the server's place, and let the client hang up: to close before it has read would be a reset."""
         with suppress(OSError, TimeoutError):
             async with asyncio.timeout(_HANG_UP_SECONDS):
                 self._client.write(data)

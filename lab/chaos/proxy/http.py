@@ -1,17 +1,17 @@
-"""A provider that has gone mad: answers that are refused, wrong, cut short, or far too long."""
+"""Corrupt responses of the provider: those that are refused, wrong, cut short, or far too long."""
 
 import random
 from dataclasses import dataclass
 from enum import Enum
 
-from lab.chaos.proxy.taps import Reply
+from lab.chaos.proxy.taps import TapReply
 
 #: Well over what the adapter reads.
 _HUGE_BYTES = 4 * 1024 * 1024
 
 
-class Madness(Enum):
-    """What becomes of an answer. RATE_LIMITED never reaches the provider; the others were carried out by it."""
+class Corruption(Enum):
+    """What becomes of a response. RATE_LIMITED never reaches the provider; the others were carried out by it."""
 
     NONE = "none"
     RATE_LIMITED = "rate-limited"
@@ -22,57 +22,57 @@ class Madness(Enum):
 
 
 @dataclass
-class Asylum:
-    """Shared by the taps of a link: the madness of the moment, and which share of the answers has it."""
+class ResponseCorrupter:
+    """Shared by the taps of a link: the corruption of the moment, and which part of the responses has it."""
 
     rng: random.Random
-    madness: Madness = Madness.NONE
+    corruption: Corruption = Corruption.NONE
     rate: float = 1.0
 
-    def go_mad(self, madness: Madness, rate: float = 1.0) -> None:
-        """From now on."""
-        self.madness, self.rate = madness, rate
+    def start(self, corruption: Corruption, rate: float = 1.0) -> None:
+        """Corrupt this part of the responses, until `stop`."""
+        self.corruption, self.rate = corruption, rate
 
-    def calm(self) -> None:
-        """No longer."""
-        self.madness = Madness.NONE
+    def stop(self) -> None:
+        """Corrupt no more responses."""
+        self.corruption = Corruption.NONE
 
-    def strikes(self) -> bool:
-        """Whether the present answer is one of them."""
-        return self.madness is not Madness.NONE and self.rng.random() < self.rate
+    def applies(self) -> bool:
+        """Draw whether the present response is corrupted."""
+        return self.corruption is not Corruption.NONE and self.rng.random() < self.rate
 
 
 class HttpTap:
-    """Follows one connection of HTTP/1.1, on which requests and answers take turns."""
+    """Follows one connection of HTTP/1.1, on which requests and responses take turns."""
 
-    def __init__(self, asylum: Asylum) -> None:
-        self._asylum = asylum
+    def __init__(self, corrupter: ResponseCorrupter) -> None:
+        self._corrupter = corrupter
         self._has_asked = False
 
     def from_client(self, data: bytes) -> bytes:
-        """The same, or an answer in the provider's place."""
-        if self._asylum.madness is Madness.RATE_LIMITED and not self._has_asked and self._asylum.strikes():
-            raise Reply(_RATE_LIMITED)
+        """The data unchanged, or an error response in the provider's place."""
+        if self._corrupter.corruption is Corruption.RATE_LIMITED and not self._has_asked and self._corrupter.applies():
+            raise TapReply(_RATE_LIMITED)
         self._has_asked = True
         return data
 
     def from_server(self, data: bytes) -> bytes:
-        """The same, or what madness makes of it."""
+        """The data unchanged, or its corrupted form."""
         begins, self._has_asked = self._has_asked, False
-        madness = self._asylum.madness
-        if not begins or madness is Madness.RATE_LIMITED or not self._asylum.strikes():
+        corruption = self._corrupter.corruption
+        if not begins or corruption is Corruption.RATE_LIMITED or not self._corrupter.applies():
             return data
-        if madness is Madness.TRUNCATED:
-            raise Reply(_truncated(data))
-        raise Reply(_INSTEAD[madness]())
+        if corruption is Corruption.TRUNCATED:
+            raise TapReply(_truncated(data))
+        raise TapReply(_INSTEAD[corruption]())
 
 
-def _answer(status: str, content_type: str, body: bytes, *more: str) -> bytes:
+def _response(status: str, content_type: str, body: bytes, *more: str) -> bytes:
     head = [
         f"HTTP/1.1 {status}",
         f"Content-Type: {content_type}",
         f"Content-Length: {len(body)}",
-        "Connection: close",
+        "ProxiedConnection: close",
         *more,
     ]
     return "\r\n".join([*head, "", ""]).encode() + body
@@ -84,14 +84,14 @@ def _truncated(data: bytes) -> bytes:
     return head + separator + body[: len(body) // 2]
 
 
-_RATE_LIMITED = _answer(
+_RATE_LIMITED = _response(
     "429 Too Many Requests",
     "application/json",
     b'{"error": {"type": "invalid_request_error", "code": "rate_limit", "message": "Too many requests."}}',
     "Retry-After: 1",
 )
 _INSTEAD = {
-    Madness.MALFORMED: lambda: _answer("200 OK", "application/json", b'{"id": "pi_1", "status": "succee'),
-    Madness.HUGE: lambda: _answer("200 OK", "application/json", b'{"id": "' + b"x" * _HUGE_BYTES + b'"}'),
-    Madness.WRONG_CONTENT: lambda: _answer("200 OK", "text/html", b"<html><h1>It works!</h1></html>"),
+    Corruption.MALFORMED: lambda: _response("200 OK", "application/json", b'{"id": "pi_1", "status": "succee'),
+    Corruption.HUGE: lambda: _response("200 OK", "application/json", b'{"id": "' + b"x" * _HUGE_BYTES + b'"}'),
+    Corruption.WRONG_CONTENT: lambda: _response("200 OK", "text/html", b"<html><h1>It works!</h1></html>"),
 }

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from lab.chaos.proxy.taps import Snap
+from lab.chaos.proxy.taps import ConnectionCut
 
 #: What a client may ask before it starts: for SSL, or for GSS encryption.
 _ENCRYPTION_REQUESTS = (80877103, 80877104)
@@ -21,7 +21,7 @@ class Moment(Enum):
     """When the connection breaks."""
 
     BEFORE = auto()  # the server never hears of the commit
-    AFTER = auto()  # the server has committed and answered; the client never hears of it
+    AFTER = auto()  # the server has committed and responded; the client never hears of it
 
 
 @dataclass
@@ -40,7 +40,7 @@ class CommitTrap:
     is_armed: bool = False
 
     def arm(self, moment: Moment, spare: int = 0, then: Callable[[], None] | None = None, *, about: str = "") -> None:
-        """Wait for a commit from now on."""
+        """Spring at one of the next commits."""
         self.moment, self.spare, self.then, self.about = moment, spare, then, about
         self.seen, self.is_armed = 0, True
 
@@ -65,11 +65,11 @@ class CommitTrap:
         """Break the connection.
 
         Raises:
-            Snap: always.
+            ConnectionCut: always.
         """
         if self.then:
             self.then()
-        raise Snap
+        raise ConnectionCut
 
 
 class Messages:
@@ -100,29 +100,29 @@ class PostgresTap:
         self._trap = trap
         self._client, self._server = Messages(), Messages()
         self._has_started = False
-        self._encryption_answers = 0
+        self._encryption_responses = 0
         self._statements: dict[str, str] = {}
         self._in_transaction = False
         self._written = ""
         self._commits_at_sync = ""
-        self._snaps_at_answer = False
+        self._cuts_at_response = False
 
     def from_client(self, data: bytes) -> bytes:
-        """The same, unless it commits and the trap springs before."""
+        """The data unchanged, unless it commits and the trap cuts the connection before that."""
         for kind, body in self._client.feed(data, typed=lambda: self._has_started):
             written = self._committed_by(kind, body)
             if written and self._trap.is_due(written):
                 if self._trap.moment is Moment.BEFORE:
                     self._trap.spring()
-                self._snaps_at_answer = True
+                self._cuts_at_response = True
         return data
 
     def from_server(self, data: bytes) -> bytes:
-        """The same, unless it is the answer that the trap waits for."""
-        if self._snaps_at_answer:
+        """The data unchanged, unless it is the response at which the trap cuts the connection."""
+        if self._cuts_at_response:
             self._trap.spring()
-        skipped = min(self._encryption_answers, len(data))
-        self._encryption_answers -= skipped
+        skipped = min(self._encryption_responses, len(data))
+        self._encryption_responses -= skipped
         for kind, body in self._server.feed(data[skipped:]):
             if kind == "Z":  # ReadyForQuery tells the state of the transaction.
                 self._in_transaction = body != b"I"
@@ -149,8 +149,8 @@ class PostgresTap:
 
     def _start(self, code: int) -> None:
         if code in _ENCRYPTION_REQUESTS:
-            # The answer is one byte, which says no, since our server has no certificate.
-            self._encryption_answers += 1
+            # The response is one byte, which says no, since our server has no certificate.
+            self._encryption_responses += 1
         else:
             self._has_started = True
 

@@ -1,11 +1,11 @@
-"""A TCP proxy between two of our processes, which can be slow, deaf, brutal or mad on request."""
+"""A TCP proxy between two of our processes, which can delay, lose, cut or corrupt what passes."""
 
 import asyncio
 import random
 from types import TracebackType
 from typing import Self
 
-from lab.chaos.proxy.connection import Connection, Sky, Weather, abort
+from lab.chaos.proxy.connection import LinkConditions, LinkShaper, ProxiedConnection, abort
 from lab.chaos.proxy.taps import NoTap, Taps
 from lab.stack.processes.ports import HOST
 
@@ -21,11 +21,11 @@ class Proxy:
         self.name = name
         self.port = port
         self.target_port = target_port
-        self._sky = Sky(rng)
+        self._shaper = LinkShaper(rng)
         self._taps = taps
         self._listener: asyncio.Server | None = None
         self._mending = asyncio.Lock()
-        self._connections: set[Connection] = set()
+        self._connections: set[ProxiedConnection] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
@@ -46,11 +46,11 @@ class Proxy:
         """How many there are at the moment."""
         return len(self._connections)
 
-    def change(self, weather: Weather) -> None:
-        """Treat every byte so from now on, of old connections and of new ones; those that lost any are reset."""
+    def change(self, conditions: LinkConditions) -> None:
+        """Apply these conditions to all connections, old and new; connections that have lost bytes are reset."""
         for connection in [connection for connection in self._connections if connection.has_lost_bytes]:
             connection.reset()
-        self._sky.change(weather)
+        self._shaper.change(conditions)
 
     def reset(self) -> None:
         """End every connection by an RST. New ones are taken."""
@@ -67,7 +67,7 @@ class Proxy:
 
     async def heal(self) -> None:
         """Forward everything, as it should be. Connections that have lost bytes are reset."""
-        self.change(Weather())
+        self.change(LinkConditions())
         # Two faults may have cut the same link, and both mend it.
         async with self._mending:
             if not self._listener:
@@ -94,7 +94,7 @@ class Proxy:
             abort(writer)
             abort(server[1])
             return
-        connection = Connection((reader, writer), server, self._sky, self._taps())
+        connection = ProxiedConnection((reader, writer), server, self._shaper, self._taps())
         self._connections.add(connection)
         try:
             await connection.run()

@@ -8,8 +8,8 @@ class Tap(Protocol):
     """Sees both directions of one connection from its first byte on.
 
     Raises, each method:
-        Snap: the connection is reset here, and these bytes go nowhere.
-        Reply: the client gets other bytes instead, and nothing more.
+        ConnectionCut: the connection is reset here, and these bytes go nowhere.
+        TapReply: the client gets other bytes instead, and nothing more.
     """
 
     def from_client(self, data: bytes) -> bytes:
@@ -23,12 +23,12 @@ class Tap(Protocol):
 Taps = Callable[[], Tap]
 
 
-class Snap(Exception):
+class ConnectionCut(Exception):
     """The connection breaks at this very byte."""
 
 
-class Reply(Exception):
-    """The client is answered by the proxy, with ``data``, after which the connection ends."""
+class TapReply(Exception):
+    """The proxy responds to the client with ``data``, after which the connection ends."""
 
     def __init__(self, data: bytes) -> None:
         super().__init__(f"{len(data)} bytes")
@@ -39,9 +39,9 @@ class NoTap:
     """Lets everything pass."""
 
     def from_client(self, data: bytes) -> bytes:
-        """The same."""
+        """The data unchanged."""
         return data
 
     def from_server(self, data: bytes) -> bytes:
-        """The same."""
+        """The data unchanged."""
         return data

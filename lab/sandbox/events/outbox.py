@@ -1,13 +1,13 @@
 """Events (https://docs.stripe.com/api/events): written with what they tell, kept, and taken to whoever listens."""
 
 from lab.sandbox.http.errors import Json
-from lab.sandbox.ledger.ledger import Ledger, dump, new_id
+from lab.sandbox.ledger.ledger import SandboxLedger, dump, new_id
 from lab.sandbox.ledger.owner import is_live
 
 _API_VERSION = "2026-10-28.endive"
 
 
-def emit(ledger: Ledger, kind: str, data: Json, now: float) -> None:
+def emit(ledger: SandboxLedger, kind: str, data: Json, now: float) -> None:
     """Write an event, in the transaction of what it tells. It belongs to whom its intent belongs to.
 
     Only a platform's events have an ``account`` (https://docs.stripe.com/connect/webhooks), so these have none.
@@ -31,7 +31,7 @@ def emit(ledger: Ledger, kind: str, data: Json, now: float) -> None:
     )
 
 
-def undelivered(ledger: Ledger) -> int:
+def undelivered(ledger: SandboxLedger) -> int:
     """How many events nobody has taken yet."""
     count: int = ledger.db.execute("SELECT count(*) FROM events WHERE delivered IS NULL").fetchone()[0]
     return count

@@ -14,7 +14,7 @@ from secrets import SystemRandom
 import httpx
 
 from lab.sandbox.faults import Faults
-from lab.sandbox.ledger.ledger import Ledger
+from lab.sandbox.ledger.ledger import SandboxLedger
 
 _AT_ONCE = 16
 _FIRST_RETRY_SECONDS = 0.5
@@ -32,10 +32,10 @@ def signature(secret: str, body: str, timestamp: int) -> str:
     return f"t={timestamp},v1={digest}"
 
 
-class Postman:
+class WebhookSender:
     """Delivers the outbox of a ledger to one address, as the faults of the moment allow."""
 
-    def __init__(self, ledger: Ledger, faults: Faults, url: str, secret: str) -> None:
+    def __init__(self, ledger: SandboxLedger, faults: Faults, url: str, secret: str) -> None:
         self._ledger = ledger
         self._faults = faults
         self._url = url
@@ -87,8 +87,8 @@ class Postman:
             "Stripe-Signature": signature(self._secret, body, int(time.time())),
         }
         try:
-            answer = await self._client.post(self._url, content=body, headers=header)
+            response = await self._client.post(self._url, content=body, headers=header)
         except httpx.HTTPError:
             # Nobody is there to take it now. The outbox keeps it, and the next try is the remedy.
             return False
-        return answer.is_success
+        return response.is_success

@@ -6,22 +6,22 @@ from lab.sandbox.events.outbox import emit
 from lab.sandbox.faults import Faults
 from lab.sandbox.http.errors import Json, no_such
 from lab.sandbox.http.form import Params
-from lab.sandbox.ledger.ledger import Ledger, Table
+from lab.sandbox.ledger.ledger import SandboxLedger, Table
 from lab.sandbox.ledger.owner import OWN_TEST, is_live, other_mode
-from lab.sandbox.objects.cards import Then
+from lab.sandbox.objects.cards import Delivery
 
 MAX_AMOUNT = 999_999_999_999
 
 
 @dataclass
-class Call:
+class SandboxCall:
     """``params`` are checked for shape alone; ``name`` is the id in the path; ``now`` is Unix time in seconds;
     ``base_url`` is how the caller reaches us, ``owner`` whose key it showed, ``faults`` what goes wrong now.
 
-    An endpoint answers with an object, raises `ApiError`, and may say in ``then`` that the caller is not to see it.
+    An endpoint returns an object, raises `ApiError`, and may say in ``delivery`` that the caller is not to see it.
     """
 
-    ledger: Ledger
+    ledger: SandboxLedger
     params: Params
     now: float
     key: str | None = None
@@ -29,10 +29,10 @@ class Call:
     base_url: str = ""
     owner: str = OWN_TEST
     faults: Faults = field(default_factory=Faults)
-    then: Then = Then.ANSWER
+    delivery: Delivery = Delivery.RESPOND
 
     def put(self, kind: str, data: Json) -> None:
-        """Tell the world what happened."""
+        """Write an event about what happened."""
         emit(self.ledger, kind, data, self.now)
 
     def need(self, table: Table, what: str, name: str, param: str) -> Json:

@@ -1,4 +1,4 @@
-"""Stripe's error answers (https://docs.stripe.com/api/errors)."""
+"""Stripe's error responses (https://docs.stripe.com/api/errors)."""
 
 from typing import Any
 
@@ -6,9 +6,9 @@ Json = dict[str, Any]
 
 
 class ApiError(Exception):
-    """An answer that is an error.
+    """A response that is an error.
 
-    ``saved`` tells whether the answer belongs to the idempotency key. Stripe saves what an endpoint answered once it
+    ``saved`` tells whether the response belongs to the idempotency key. Stripe saves what an endpoint responded once it
     had begun to execute, and nothing of what was refused before (https://docs.stripe.com/api/idempotent_requests).
     """
 
@@ -30,7 +30,7 @@ def missing(param: str) -> ApiError:
 def no_such(what: str, name: str, param: str, status: int = 400, *, hint: str = "") -> ApiError:
     """An object that is not there: 404 for the one that is asked for, 400 for one that is only named beside it.
 
-    It takes an endpoint that has begun to look, so this answer is saved, unlike one to a malformed parameter.
+    It takes an endpoint that has begun to look, so this response is saved, unlike one to a malformed parameter.
     """
     return ApiError(status, f"No such {what}: '{name}'{hint}", code="resource_missing", param=param, saved=True)
 

@@ -1,6 +1,6 @@
 """Idempotency keys as Stripe documents them (https://docs.stripe.com/api/idempotent_requests).
 
-The first answer to a key is saved once execution has begun, whatever it was, and is the answer for 24 hours; then the
+The first response to a key is saved once execution has begun, whatever it was, and is repeated for 24 hours; then the
 key is forgotten. The same key with anything else is an error; while the first request is still running it is a
 conflict. Each account has keys of its own.
 """
@@ -8,7 +8,7 @@ conflict. Each account has keys of its own.
 from hashlib import blake2b
 
 from lab.sandbox.http.errors import key_in_use, key_reused
-from lab.sandbox.ledger.ledger import Ledger
+from lab.sandbox.ledger.ledger import SandboxLedger
 from lab.sandbox.ledger.owner import OWN_TEST
 
 MAX_KEY_LENGTH = 255
@@ -32,8 +32,8 @@ def fingerprint(body: bytes) -> str:
     return blake2b(b"&".join(sorted(body.split(b"&"))), digest_size=16).hexdigest()
 
 
-def saved_answer(ledger: Ledger, key: str, endpoint: str, print_: str, now: float) -> tuple[int, str] | None:
-    """Status and body of the first answer to the key; None when the key is new, or forgotten.
+def saved_response(ledger: SandboxLedger, key: str, endpoint: str, print_: str, now: float) -> tuple[int, str] | None:
+    """Status and body of the first response to the key; None when the key is new, or forgotten.
 
     Raises:
         ApiError: the key belongs to another request, or its first request is still running.
@@ -53,21 +53,21 @@ def saved_answer(ledger: Ledger, key: str, endpoint: str, print_: str, now: floa
 
 
 def save(
-    ledger: Ledger, key: str, endpoint: str, print_: str, answer: tuple[int | None, str | None], now: float
+    ledger: SandboxLedger, key: str, endpoint: str, print_: str, response: tuple[int | None, str | None], now: float
 ) -> None:
-    """Keep the answer to a key; without one, the key stays in use until `finish`."""
+    """Keep the response to a key; without one, the key stays in use until `finish`."""
     ledger.db.execute(
         "INSERT OR REPLACE INTO keys (key, endpoint, fingerprint, status, body, created) VALUES (?, ?, ?, ?, ?, ?)",
-        (key, endpoint, print_, *answer, now),
+        (key, endpoint, print_, *response, now),
     )
 
 
-def finish(ledger: Ledger, key: str, status: int, body: str) -> None:
+def finish(ledger: SandboxLedger, key: str, status: int, body: str) -> None:
     """The request that was running under the key has come to its end."""
     ledger.db.execute("UPDATE keys SET status = ?, body = ? WHERE key = ?", (status, body, key))
 
 
-def refuse_once_more(ledger: Ledger, key: str, times: int) -> bool:
+def refuse_once_more(ledger: SandboxLedger, key: str, times: int) -> bool:
     """Whether a fault that refuses a key ``times`` times strikes again; it is counted."""
     row = ledger.db.execute("SELECT count FROM refusals WHERE key = ?", (key,)).fetchone()
     count = row[0] if row else 0

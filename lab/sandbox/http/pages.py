@@ -11,7 +11,7 @@ from starlette.routing import Route
 from lab.sandbox.events.outbox import undelivered
 from lab.sandbox.faults import Faults
 from lab.sandbox.http.errors import Json
-from lab.sandbox.ledger.ledger import Ledger, Table
+from lab.sandbox.ledger.ledger import SandboxLedger, Table
 from lab.sandbox.objects.settling import fail_authentication, settle, succeed
 
 _SHOWN: tuple[Table, ...] = ("intents", "refunds", "disputes")
@@ -134,7 +134,7 @@ async def authenticate(request: Request) -> Response:
     return _page(_nothing_to_do(intent))
 
 
-def _decide(ledger: Ledger, intent: Json, *, approved: bool) -> None:
+def _decide(ledger: SandboxLedger, intent: Json, *, approved: bool) -> None:
     (succeed if approved else fail_authentication)(ledger, intent, time.time())
 
 

@@ -1,4 +1,4 @@
-"""What lies below an endpoint: keys in headers, and connections that end without an answer."""
+"""What lies below an endpoint: keys in headers, and connections that end without a response."""
 
 import asyncio
 import base64
@@ -14,7 +14,7 @@ from lab.sandbox.http.keys import MAX_KEY_LENGTH
 _LONGEST_SILENCE_SECONDS = 120
 
 
-class Connection(AutoHTTPProtocol):  # type: ignore[misc, valid-type]  # a class chosen at run time by uvicorn
+class CuttableConnection(AutoHTTPProtocol):  # type: ignore[misc, valid-type]  # a class chosen at run time by uvicorn
     """uvicorn's connection, which ASGI cannot cut; this one can be found by its peer and cut."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -65,7 +65,7 @@ def key_of(request: Request) -> str | None:
 
 
 async def drop(request: Request) -> Response:
-    """Close the connection without an answer."""
+    """Close the connection without a response."""
     transports = request.scope["state"]["transports"]
     transport = transports.get(tuple(request.client or ()))
     if transport:
@@ -74,7 +74,7 @@ async def drop(request: Request) -> Response:
     return Response()
 
 
-async def never_answer(request: Request) -> Response:
+async def never_respond(request: Request) -> Response:
     """Say nothing until the caller gives up; one who never does is cut off."""
     try:
         async with asyncio.timeout(_LONGEST_SILENCE_SECONDS):

@@ -1,6 +1,6 @@
-"""The provider's books: one SQLite file that holds intents, refunds, disputes, saved answers and events.
+"""The provider's books: one SQLite file that holds intents, refunds, disputes, saved responses and events.
 
-An effect and the answer saved for its idempotency key are written in one transaction. In WAL mode with
+An effect and the response saved for its idempotency key are written in one transaction. In WAL mode with
 ``synchronous=NORMAL`` a commit survives the death of the process (https://www.sqlite.org/pragma.html#pragma_synchronous),
 which is the death that a sandbox has to survive.
 """
@@ -24,7 +24,7 @@ Made = Literal["refunds", "disputes", "warnings"]
 
 @dataclass
 class Pending:
-    """An intent that settles by itself at ``due`` (Unix seconds), and the key whose answer waits for it."""
+    """An intent that settles by itself at ``due`` (Unix seconds), and the key whose response waits for it."""
 
     intent: Json
     due: float
@@ -42,7 +42,7 @@ def new_id(prefix: str) -> str:
     return f"{prefix}_{secrets.token_hex(12)}"
 
 
-class Ledger:
+class SandboxLedger:
     """The open file. One process has it at a time; a second one is refused.
 
     ``delivers_events`` says whether there is an address that events go to; they are kept in any case.

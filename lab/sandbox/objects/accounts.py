@@ -2,13 +2,13 @@
 
 from hashlib import blake2b
 
-from lab.sandbox.http.call import Call
+from lab.sandbox.http.call import SandboxCall
 from lab.sandbox.http.errors import Json
 from lab.sandbox.http.form import only
 from lab.sandbox.ledger.owner import account_of
 
 
-def retrieve(call: Call) -> Json:
+def retrieve(call: SandboxCall) -> Json:
     """GET /v1/account. The id is the same for as long as the ledger is, and in both modes."""
     only(call.params, frozenset({"expand"}))
     name = f"{call.ledger.note('ledger')} {account_of(call.owner)}"

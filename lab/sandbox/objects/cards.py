@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 
-class Then(Enum):
+class Delivery(Enum):
     """What the caller gets to see of an executed request."""
 
-    ANSWER = auto()
-    DROP = auto()  # the connection is closed without an answer; the saved answer is the true one
-    FAIL = auto()  # the answer is a 500, and so is the saved one
+    RESPOND = auto()
+    DROP = auto()  # the connection is closed without a response; the saved response is the true one
+    FAIL = auto()  # the response is a 500, and so is the saved one
     HANG = auto()  # nothing comes until the caller gives up
 
 
-class Refunds(Enum):
+class RefundBehaviour(Enum):
     """What becomes of the refunds of what was paid."""
 
     SUCCEED = auto()
@@ -27,7 +27,7 @@ class Refunds(Enum):
 
 
 @dataclass(frozen=True)
-class Refusal:
+class MethodRefusal:
     """Why a payment method cannot be used at all: an invalid_request_error of Stripe's, which is no decline.
 
     ``names_intent`` tells whether the error carries the intent, which is there in any case.
@@ -58,9 +58,9 @@ class Card:
     failures: int = 0
     fails_once_saved: bool = False
     until_recovery: bool = False
-    refusal: Refusal | None = None
-    refunds: Refunds = Refunds.SUCCEED
-    then: Then = Then.ANSWER
+    refusal: MethodRefusal | None = None
+    refunds: RefundBehaviour = RefundBehaviour.SUCCEED
+    delivery: Delivery = Delivery.RESPOND
 
 
 CARDS = {
@@ -73,11 +73,13 @@ CARDS = {
     ),
     "pm_card_authenticationRequired": Card(status="requires_action"),
     "pm_sandbox_processing": Card(status="processing", settles_after_seconds=2),
-    "pm_sandbox_lost_response": Card(then=Then.DROP),
-    "pm_sandbox_error_after_charge": Card(then=Then.FAIL),
+    "pm_sandbox_lost_response": Card(delivery=Delivery.DROP),
+    "pm_sandbox_error_after_charge": Card(delivery=Delivery.FAIL),
     "pm_sandbox_flaky": Card(failures=2),
     "pm_sandbox_unavailable": Card(until_recovery=True),
-    "pm_sandbox_late_capture": Card(status="processing", settles_after_seconds=3, stoppable=True, then=Then.HANG),
+    "pm_sandbox_late_capture": Card(
+        status="processing", settles_after_seconds=3, stoppable=True, delivery=Delivery.HANG
+    ),
     # A multiple of 100, so that it stays a valid amount in every currency.
     "pm_sandbox_wrong_amount": Card(extra_amount=100),
 }

@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from lab.sandbox.http.call import Call
+from lab.sandbox.http.call import SandboxCall
 from lab.sandbox.http.errors import Json
-from lab.sandbox.ledger.ledger import Ledger
+from lab.sandbox.ledger.ledger import SandboxLedger
 
 
-def charge_of(ledger: Ledger, intent: Json) -> Json:
+def charge_of(ledger: SandboxLedger, intent: Json) -> Json:
     """The latest charge of an intent, with what has been refunded and disputed of it by now."""
     refunded = ledger.refunded(intent["id"])
     taken = intent["status"] == "succeeded"
@@ -30,13 +30,13 @@ def charge_of(ledger: Ledger, intent: Json) -> Json:
     }
 
 
-def chargebacks(ledger: Ledger, intent: Json) -> list[Json]:
+def chargebacks(ledger: SandboxLedger, intent: Json) -> list[Json]:
     """The disputes of an intent in which money was withdrawn; an inquiry is none."""
     disputes = ledger.made_of("disputes", intent["id"])
     return [one for one in disputes if not one["status"].startswith("warning_")]
 
 
-def expanded(call: Call, intent: Json, path: str = "latest_charge") -> Json:
+def expanded(call: SandboxCall, intent: Json, path: str = "latest_charge") -> Json:
     """The intent as asked for: with the whole charge in place of its id, if ``expand`` names the path to it
     (https://docs.stripe.com/api/expanding_objects).
     """

@@ -1,11 +1,11 @@
 """What a confirmation with a payment method comes to (https://docs.stripe.com/payments/paymentintents/lifecycle)."""
 
 from lab.sandbox.http import keys
-from lab.sandbox.http.call import Call
+from lab.sandbox.http.call import SandboxCall
 from lab.sandbox.http.errors import ApiError, Json, crash, no_such, unavailable
 from lab.sandbox.http.form import string
 from lab.sandbox.ledger.ledger import Pending
-from lab.sandbox.objects.cards import Card, Then
+from lab.sandbox.objects.cards import Card, Delivery
 from lab.sandbox.objects.methods import METHODS
 from lab.sandbox.objects.settling import decline, require_action, succeed
 
@@ -23,7 +23,7 @@ def card_of(method: str) -> Card:
     return METHODS[method]
 
 
-def fail_before(call: Call, method: str, card: Card, about: Json) -> None:
+def fail_before(call: SandboxCall, method: str, card: Card, about: Json) -> None:
     """The failures that leave nothing behind; ``about`` is the intent as far as it is known.
 
     Raises:
@@ -38,7 +38,7 @@ def fail_before(call: Call, method: str, card: Card, about: Json) -> None:
         raise crash(saved=True)
 
 
-def attempt(call: Call, intent: Json, method: str, card: Card) -> Json:
+def attempt(call: SandboxCall, intent: Json, method: str, card: Card) -> Json:
     """Confirm an intent that is in the ledger.
 
     Raises:
@@ -50,7 +50,7 @@ def attempt(call: Call, intent: Json, method: str, card: Card) -> Json:
         named = intent if why.names_intent else None
         raise ApiError(400, why.message, saved=True, code=why.code, param=why.param, payment_intent=named)
     intent.update(payment_method=method, last_payment_error=None)
-    call.then = card.then
+    call.delivery = card.delivery
     if card.status == "processing":
         _process(call, intent, card)
     elif card.decline_code:
@@ -62,14 +62,14 @@ def attempt(call: Call, intent: Json, method: str, card: Card) -> Json:
     else:
         intent["amount"] += card.extra_amount
         succeed(call.ledger, intent, call.now)
-    if card.then is Then.FAIL:
+    if card.delivery is Delivery.FAIL:
         raise crash(saved=True)
     return intent
 
 
-def _process(call: Call, intent: Json, card: Card) -> None:
+def _process(call: SandboxCall, intent: Json, card: Card) -> None:
     intent["status"] = "processing"
-    waiting_key = call.key if card.then is Then.HANG else None
+    waiting_key = call.key if card.delivery is Delivery.HANG else None
     due = call.now + card.settles_after_seconds
     call.ledger.save_intent(intent, Pending(intent, due, card.stoppable, waiting_key))
     call.put("payment_intent.processing", intent)

@@ -2,7 +2,7 @@
 (https://docs.stripe.com/disputes/how-disputes-work).
 """
 
-from lab.sandbox.http.call import Call
+from lab.sandbox.http.call import SandboxCall
 from lab.sandbox.http.errors import ApiError, Json
 from lab.sandbox.http.form import only
 from lab.sandbox.ledger.ledger import new_id
@@ -21,13 +21,13 @@ _DAYS_TO_RESPOND = 8
 _FEE = 1500
 
 
-def retrieve(call: Call) -> Json:
+def retrieve(call: SandboxCall) -> Json:
     """GET /v1/disputes/{id}."""
     only(call.params, frozenset({"expand"}))
     return call.need("disputes", "dispute", call.name, "dispute")
 
 
-def begin(call: Call, intent: Json, amount: int | None, reason: str, *, inquiry: bool) -> Json:
+def begin(call: SandboxCall, intent: Json, amount: int | None, reason: str, *, inquiry: bool) -> Json:
     """The bank disputes a charge, and takes the money at once; or it inquires, and takes none.
 
     Raises:
@@ -45,7 +45,7 @@ def begin(call: Call, intent: Json, amount: int | None, reason: str, *, inquiry:
     return dispute
 
 
-def close(call: Call, dispute: Json, status: str) -> Json:
+def close(call: SandboxCall, dispute: Json, status: str) -> Json:
     """The bank has decided. An inquiry is only closed, since no money was taken.
 
     Raises:
@@ -66,7 +66,7 @@ def close(call: Call, dispute: Json, status: str) -> Json:
     return dispute
 
 
-def _disputable(call: Call, intent: Json) -> int:
+def _disputable(call: SandboxCall, intent: Json) -> int:
     if intent["status"] != "succeeded":
         raise ApiError(400, f"{intent['id']} is {intent['status']}: nothing was taken that could be disputed.")
     if any(one["status"] != "won" for one in chargebacks(call.ledger, intent)):
@@ -75,7 +75,7 @@ def _disputable(call: Call, intent: Json) -> int:
     return left or intent["amount_received"]
 
 
-def _new_dispute(call: Call, intent: Json, amount: int, reason: str, *, inquiry: bool) -> Json:
+def _new_dispute(call: SandboxCall, intent: Json, amount: int, reason: str, *, inquiry: bool) -> Json:
     last_day = int(call.now) // _DAY_SECONDS + _DAYS_TO_RESPOND
     dispute: Json = {
         "id": new_id("du" if inquiry else "dp"),
@@ -104,7 +104,7 @@ def _new_dispute(call: Call, intent: Json, amount: int, reason: str, *, inquiry:
     return dispute
 
 
-def _movement(call: Call, dispute: Json, amount: int) -> Json:
+def _movement(call: SandboxCall, dispute: Json, amount: int) -> Json:
     """Money that left or came back (https://docs.stripe.com/api/balance_transactions/object)."""
     fee = _FEE if amount < 0 else 0
     return {

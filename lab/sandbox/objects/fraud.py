@@ -2,12 +2,12 @@
 be a fraud, before anybody disputes it.
 """
 
-from lab.sandbox.http.call import Call
+from lab.sandbox.http.call import SandboxCall
 from lab.sandbox.http.errors import ApiError, Json
 from lab.sandbox.ledger.ledger import new_id
 
 
-def warn(call: Call, intent: Json) -> Json:
+def warn(call: SandboxCall, intent: Json) -> Json:
     """The bank warns of a charge.
 
     Raises:

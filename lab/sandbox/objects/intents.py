@@ -2,12 +2,12 @@
 
 from checkout.domain.money import CURRENCIES
 from lab.sandbox.http import keys
-from lab.sandbox.http.call import MAX_AMOUNT, Call
+from lab.sandbox.http.call import MAX_AMOUNT, SandboxCall
 from lab.sandbox.http.errors import ApiError, Json, missing, unexpected_state
 from lab.sandbox.http.form import boolean, integer, metadata, only, required, string
 from lab.sandbox.ledger.ledger import dump, new_id
 from lab.sandbox.ledger.owner import is_live
-from lab.sandbox.objects.cards import Then
+from lab.sandbox.objects.cards import Delivery
 from lab.sandbox.objects.charges import expanded
 from lab.sandbox.objects.confirming import attempt, card_of, fail_before
 
@@ -21,7 +21,7 @@ _REASONS = ("duplicate", "fraudulent", "requested_by_customer", "abandoned")
 _STEPS = {**dict.fromkeys(("isk", "ugx"), 100), **dict.fromkeys(("bhd", "jod", "kwd", "omr", "tnd"), 10)}
 
 
-def create(call: Call) -> Json:
+def create(call: SandboxCall) -> Json:
     """POST /v1/payment_intents, confirming at once if asked to.
 
     The intent is made before it is confirmed, so it stays where its payment method is refused or declined.
@@ -38,12 +38,12 @@ def create(call: Call) -> Json:
         raise missing("payment_method")
     fail_before(call, method, card, intent)
     # A request that hangs has not come to the point where the intent can be seen by others; half-way it has.
-    hidden = card.settles_after_seconds / 2 if card.then is Then.HANG else 0
+    hidden = card.settles_after_seconds / 2 if card.delivery is Delivery.HANG else 0
     call.ledger.add_intent(intent, call.now + hidden, call.owner)
     return attempt(call, intent, method, card)
 
 
-def confirm(call: Call) -> Json:
+def confirm(call: SandboxCall) -> Json:
     """POST /v1/payment_intents/{id}/confirm."""
     only(call.params, _CONFIRM)
     intent = _named(call)
@@ -57,13 +57,13 @@ def confirm(call: Call) -> Json:
     return attempt(call, intent, method, card)
 
 
-def retrieve(call: Call) -> Json:
+def retrieve(call: SandboxCall) -> Json:
     """GET /v1/payment_intents/{id}."""
     only(call.params, frozenset({"expand"}))
     return expanded(call, _named(call))
 
 
-def cancel(call: Call) -> Json:
+def cancel(call: SandboxCall) -> Json:
     """POST /v1/payment_intents/{id}/cancel. A processing intent only while the money can still be stopped."""
     only(call.params, _CANCEL)
     reason = string(call.params, "cancellation_reason")
@@ -74,7 +74,7 @@ def cancel(call: Call) -> Json:
     return call_off(call, _named(call), reason)
 
 
-def call_off(call: Call, intent: Json, reason: str | None) -> Json:
+def call_off(call: SandboxCall, intent: Json, reason: str | None) -> Json:
     """Cancel an intent, by whomever.
 
     Raises:
@@ -92,11 +92,11 @@ def call_off(call: Call, intent: Json, reason: str | None) -> Json:
     return intent
 
 
-def _named(call: Call) -> Json:
+def _named(call: SandboxCall) -> Json:
     return call.need("intents", "payment_intent", call.name, "intent")
 
 
-def _new_intent(call: Call, method: str | None) -> Json:
+def _new_intent(call: SandboxCall, method: str | None) -> Json:
     amount, currency = _money(call)
     types = call.params.get("payment_method_types", {"0": "card"})
     if types != {"0": "card"}:
@@ -123,7 +123,7 @@ def _new_intent(call: Call, method: str | None) -> Json:
     }
 
 
-def _money(call: Call) -> tuple[int, str]:
+def _money(call: SandboxCall) -> tuple[int, str]:
     amount = integer(call.params, "amount")
     if amount is None:
         raise missing("amount")

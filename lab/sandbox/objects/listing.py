@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from lab.sandbox.http.call import Call
+from lab.sandbox.http.call import SandboxCall
 from lab.sandbox.http.errors import ApiError, Json, no_such
 from lab.sandbox.http.form import boolean, integer, only, string
 from lab.sandbox.ledger.ledger import Table
@@ -14,44 +14,44 @@ _COMMON = frozenset("limit starting_after ending_before created expand".split())
 _OF_CHARGE = _COMMON | {"payment_intent", "charge"}
 
 
-def intents(call: Call) -> Json:
+def intents(call: SandboxCall) -> Json:
     """GET /v1/payment_intents."""
     only(call.params, _COMMON)
     page = _page(call, "intents", "/v1/payment_intents")
     return page | {"data": [expanded(call, intent, "data.latest_charge") for intent in page["data"]]}
 
 
-def refunds(call: Call) -> Json:
+def refunds(call: SandboxCall) -> Json:
     """GET /v1/refunds, of one intent or charge if it is named."""
     only(call.params, _OF_CHARGE)
     return _page(call, "refunds", "/v1/refunds")
 
 
-def disputes(call: Call) -> Json:
+def disputes(call: SandboxCall) -> Json:
     """GET /v1/disputes, of one intent or charge if it is named."""
     only(call.params, _OF_CHARGE)
     return _page(call, "disputes", "/v1/disputes")
 
 
-def warnings(call: Call) -> Json:
+def warnings(call: SandboxCall) -> Json:
     """GET /v1/radar/early_fraud_warnings, of one intent or charge if it is named."""
     only(call.params, _OF_CHARGE)
     return _page(call, "warnings", "/v1/radar/early_fraud_warnings")
 
 
-def events(call: Call) -> Json:
+def events(call: SandboxCall) -> Json:
     """GET /v1/events (https://docs.stripe.com/api/events/list), of some types if they are named."""
     only(call.params, _COMMON | {"type", "types", "delivery_success"})
     return _page(call, "events", "/v1/events")
 
 
-def event(call: Call) -> Json:
+def event(call: SandboxCall) -> Json:
     """GET /v1/events/{id}."""
     only(call.params, frozenset({"expand"}))
     return call.need("events", "event", call.name, "id")
 
 
-def _page(call: Call, table: Table, url: str) -> Json:
+def _page(call: SandboxCall, table: Table, url: str) -> Json:
     limit = integer(call.params, "limit")
     limit = 10 if limit is None else limit
     if not 1 <= limit <= 100:
@@ -67,7 +67,7 @@ def _page(call: Call, table: Table, url: str) -> Json:
     return {"object": "list", "data": page[:: -1 if backwards else 1], "has_more": len(rows) > limit, "url": url}
 
 
-def _conditions(call: Call, table: Table) -> tuple[list[str], list[Any]]:
+def _conditions(call: SandboxCall, table: Table) -> tuple[list[str], list[Any]]:
     where: list[str] = ["owner = ?"]
     values: list[Any] = [call.owner]
     if table == "intents":
@@ -90,7 +90,7 @@ def _conditions(call: Call, table: Table) -> tuple[list[str], list[Any]]:
     return where, values
 
 
-def _add_types(call: Call, where: list[str], values: list[Any]) -> None:
+def _add_types(call: SandboxCall, where: list[str], values: list[Any]) -> None:
     """The filters of events: one type, perhaps with ``*`` in it, or up to twenty; and whether they were taken."""
     one, several = string(call.params, "type"), call.params.get("types", {})
     if not isinstance(several, dict) or len(several) > 20 or any(not isinstance(it, str) for it in several.values()):
@@ -107,7 +107,7 @@ def _add_types(call: Call, where: list[str], values: list[Any]) -> None:
         where.append(f"delivered IS {'NOT ' if boolean(call.params, 'delivery_success') else ''}NULL")
 
 
-def _cursor(call: Call, table: Table, where: list[str], values: list[Any]) -> bool:
+def _cursor(call: SandboxCall, table: Table, where: list[str], values: list[Any]) -> bool:
     after, before = string(call.params, "starting_after"), string(call.params, "ending_before")
     if after and before:
         raise ApiError(400, "You may only specify one of these parameters: starting_after, ending_before.")

@@ -3,7 +3,7 @@
 The words of the refusals are Stripe's own, as shops report them; few of them name a parameter, and none is a decline.
 """
 
-from lab.sandbox.objects.cards import CARDS, Card, Refunds, Refusal
+from lab.sandbox.objects.cards import CARDS, Card, MethodRefusal, RefundBehaviour
 
 _USED_UP = (
     "The provided PaymentMethod was previously used with a PaymentIntent without Customer attachment, shared with a "
@@ -25,16 +25,16 @@ _INDIA = (
 
 # https://docs.stripe.com/payments/payment-methods#attaching-payment-methods-to-customers, /india-exports
 REFUSED = {
-    "pm_sandbox_used_up": Card(refusal=Refusal(_USED_UP, names_intent=False)),
-    "pm_sandbox_belongs_to_customer": Card(refusal=Refusal(_A_CUSTOMERS, "parameter_missing", "source")),
-    "pm_sandbox_link": Card(refusal=Refusal(_LINK, "payment_intent_invalid_parameter")),
-    "pm_sandbox_needs_address": Card(refusal=Refusal(_INDIA)),
+    "pm_sandbox_used_up": Card(refusal=MethodRefusal(_USED_UP, names_intent=False)),
+    "pm_sandbox_belongs_to_customer": Card(refusal=MethodRefusal(_A_CUSTOMERS, "parameter_missing", "source")),
+    "pm_sandbox_link": Card(refusal=MethodRefusal(_LINK, "payment_intent_invalid_parameter")),
+    "pm_sandbox_needs_address": Card(refusal=MethodRefusal(_INDIA)),
     "pm_sandbox_saved_error": Card(fails_once_saved=True),
 }
 # https://docs.stripe.com/refunds#failed-refunds
 PAID_BACK_ODDLY = {
-    "pm_sandbox_refund_pending": Card(refunds=Refunds.PEND),
-    "pm_sandbox_refund_fails": Card(refunds=Refunds.FAIL_FIRST),
-    "pm_sandbox_refund_refused": Card(refunds=Refunds.REFUSED),
+    "pm_sandbox_refund_pending": Card(refunds=RefundBehaviour.PEND),
+    "pm_sandbox_refund_fails": Card(refunds=RefundBehaviour.FAIL_FIRST),
+    "pm_sandbox_refund_refused": Card(refunds=RefundBehaviour.REFUSED),
 }
 METHODS = CARDS | REFUSED | PAID_BACK_ODDLY

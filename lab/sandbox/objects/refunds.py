@@ -1,10 +1,10 @@
 """Refunds (https://docs.stripe.com/api/refunds): create and retrieve."""
 
-from lab.sandbox.http.call import Call
+from lab.sandbox.http.call import SandboxCall
 from lab.sandbox.http.errors import ApiError, Json
 from lab.sandbox.http.form import integer, metadata, only, required, string
 from lab.sandbox.ledger.ledger import new_id
-from lab.sandbox.objects.cards import Refunds
+from lab.sandbox.objects.cards import RefundBehaviour
 from lab.sandbox.objects.charges import charge_of, chargebacks
 from lab.sandbox.objects.confirming import card_of
 
@@ -13,7 +13,7 @@ _REASONS = ("duplicate", "fraudulent", "requested_by_customer")
 _TURNS_AFTER_SECONDS = 2
 
 
-def create(call: Call) -> Json:
+def create(call: SandboxCall) -> Json:
     """POST /v1/refunds: all that is left of a captured intent, or a part of it."""
     only(call.params, _CREATE)
     name = required(call.params, "payment_intent")
@@ -27,13 +27,13 @@ def create(call: Call) -> Json:
     return give_back(call, call.need("intents", "payment_intent", name, "intent"), asked, reason, pairs)
 
 
-def retrieve(call: Call) -> Json:
+def retrieve(call: SandboxCall) -> Json:
     """GET /v1/refunds/{id}."""
     only(call.params, frozenset({"expand"}))
     return call.need("refunds", "refund", call.name, "id")
 
 
-def give_back(call: Call, intent: Json, asked: int | None, reason: str | None, pairs: Json) -> Json:
+def give_back(call: SandboxCall, intent: Json, asked: int | None, reason: str | None, pairs: Json) -> Json:
     """Refund so much of an intent, or all that is left of it, by whomever.
 
     Raises:
@@ -41,7 +41,7 @@ def give_back(call: Call, intent: Json, asked: int | None, reason: str | None, p
     """
     amount = _amount(call, intent, asked)
     ways = card_of(intent["payment_method"]).refunds
-    if ways is Refunds.REFUSED and not call.faults.recovered:
+    if ways is RefundBehaviour.REFUSED and not call.faults.recovered:
         message = "Insufficient funds in your Stripe balance to refund this amount."
         raise ApiError(400, message, code="balance_insufficient", saved=True)
     status, becomes = _course(call, intent, ways)
@@ -56,7 +56,7 @@ def give_back(call: Call, intent: Json, asked: int | None, reason: str | None, p
     return refund
 
 
-def _amount(call: Call, intent: Json, asked: int | None) -> int:
+def _amount(call: SandboxCall, intent: Json, asked: int | None) -> int:
     if intent["status"] != "succeeded":
         raise ApiError(
             400, f"This PaymentIntent ({intent['id']}) does not have a successful charge to refund.", saved=True
@@ -75,16 +75,16 @@ def _amount(call: Call, intent: Json, asked: int | None) -> int:
     return left if asked is None else asked
 
 
-def _course(call: Call, intent: Json, ways: Refunds) -> tuple[str, str | None]:
+def _course(call: SandboxCall, intent: Json, ways: RefundBehaviour) -> tuple[str, str | None]:
     """What a refund is at first, and what it becomes by itself."""
-    if ways is Refunds.PEND:
+    if ways is RefundBehaviour.PEND:
         return "pending", "succeeded"
-    if ways is Refunds.FAIL_FIRST and not call.ledger.made_of("refunds", intent["id"]):
+    if ways is RefundBehaviour.FAIL_FIRST and not call.ledger.made_of("refunds", intent["id"]):
         return "succeeded", "failed"
     return "succeeded", None
 
 
-def _new_refund(call: Call, intent: Json, amount: int, reason: str | None, pairs: Json) -> Json:
+def _new_refund(call: SandboxCall, intent: Json, amount: int, reason: str | None, pairs: Json) -> Json:
     return {
         "id": new_id("re"),
         "object": "refund",

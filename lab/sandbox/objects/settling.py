@@ -3,7 +3,7 @@
 from lab.sandbox.events.outbox import emit
 from lab.sandbox.http import keys
 from lab.sandbox.http.errors import Json
-from lab.sandbox.ledger.ledger import Ledger, dump, new_id
+from lab.sandbox.ledger.ledger import SandboxLedger, dump, new_id
 
 _FAILED_AUTHENTICATION = (
     "The provided PaymentMethod has failed authentication. You can provide payment_method_data or a new PaymentMethod "
@@ -11,7 +11,7 @@ _FAILED_AUTHENTICATION = (
 )
 
 
-def succeed(ledger: Ledger, intent: Json, now: float) -> None:
+def succeed(ledger: SandboxLedger, intent: Json, now: float) -> None:
     """The money is taken."""
     intent.update(
         status="succeeded",
@@ -24,14 +24,14 @@ def succeed(ledger: Ledger, intent: Json, now: float) -> None:
     emit(ledger, "payment_intent.succeeded", intent, now)
 
 
-def decline(ledger: Ledger, intent: Json, decline_code: str, message: str, now: float) -> None:
+def decline(ledger: SandboxLedger, intent: Json, decline_code: str, message: str, now: float) -> None:
     """The bank says no: a charge that failed, and another payment method may be tried."""
     intent["latest_charge"] = new_id("ch")
     error = {"charge": intent["latest_charge"], "decline_code": decline_code, "type": "card_error"}
     _not_paid(ledger, intent, "card_declined", message, error, now)
 
 
-def fail_authentication(ledger: Ledger, intent: Json, now: float) -> None:
+def fail_authentication(ledger: SandboxLedger, intent: Json, now: float) -> None:
     """The bank was never asked for money, so there is no charge of it
     (https://docs.stripe.com/error-codes#payment-intent-authentication-failure).
     """
@@ -39,7 +39,7 @@ def fail_authentication(ledger: Ledger, intent: Json, now: float) -> None:
     _not_paid(ledger, intent, "payment_intent_authentication_failure", _FAILED_AUTHENTICATION, error, now)
 
 
-def _not_paid(ledger: Ledger, intent: Json, code: str, message: str, error: Json, now: float) -> None:
+def _not_paid(ledger: SandboxLedger, intent: Json, code: str, message: str, error: Json, now: float) -> None:
     intent["last_payment_error"] = {
         "code": code,
         "doc_url": f"https://docs.stripe.com/error-codes#{code.replace('_', '-')}",
@@ -52,7 +52,7 @@ def _not_paid(ledger: Ledger, intent: Json, code: str, message: str, error: Json
     emit(ledger, "payment_intent.payment_failed", intent, now)
 
 
-def require_action(ledger: Ledger, intent: Json, page: str, return_url: str | None, now: float) -> None:
+def require_action(ledger: SandboxLedger, intent: Json, page: str, return_url: str | None, now: float) -> None:
     """A person must prove who they are: on ``page``, from where they come back to ``return_url``.
 
     Without a ``return_url`` there is no page to send anybody to, only what Stripe's own library understands
@@ -65,9 +65,9 @@ def require_action(ledger: Ledger, intent: Json, page: str, return_url: str | No
     emit(ledger, "payment_intent.requires_action", intent, now)
 
 
-def settle(ledger: Ledger, now: float) -> None:
+def settle(ledger: SandboxLedger, now: float) -> None:
     """Let every charge land and every refund turn whose time has come; a request that was waiting for a charge gets
-    its answer saved.
+    its response saved.
     """
     for pending in ledger.due(now):
         succeed(ledger, pending.intent, now)
@@ -77,7 +77,7 @@ def settle(ledger: Ledger, now: float) -> None:
         _turn(ledger, refund, becomes, now)
 
 
-def _turn(ledger: Ledger, refund: Json, becomes: str, now: float) -> None:
+def _turn(ledger: SandboxLedger, refund: Json, becomes: str, now: float) -> None:
     """A refund is done, or its money came back (https://docs.stripe.com/refunds#failed-refunds)."""
     refund["status"] = becomes
     refund.pop("pending_reason", None)

@@ -51,7 +51,7 @@ def _try_to_listen(port: int) -> None:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         probe.bind((HOST, port))
         probe.listen()
-    # macOS lets us listen beside a server on all addresses; it answers, though.
+    # macOS lets us listen beside a server on all addresses, but that server accepts the connection.
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         if probe.connect_ex((HOST, port)) == 0:
             raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))

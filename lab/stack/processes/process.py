@@ -97,7 +97,7 @@ class Child:
             raise ChildFailed(self._story(f"ended {describe_exit(self._exit.result())}"))
 
     def _listens(self) -> bool:
-        """Whether it is our own child that answers on the port, and not somebody else's server."""
+        """Whether it is our own child that listens on the port, and not somebody else's server."""
         try:
             ours = psutil.Process(self.pid)
             return any(
@@ -108,7 +108,7 @@ class Child:
         except psutil.NoSuchProcess:
             return False
         except psutil.AccessDenied:
-            # Another user's process may be closed to us; then the answer of `is_ready` has to do.
+            # Another user's process may be closed to us; then what `is_ready` says has to do.
             return True
 
     def signal(self, number: signal.Signals, *, with_children: bool = False) -> None:

@@ -1,1 +1,4 @@
-"""TODO."""
+"""The servers of a development stack: PostgreSQL and Temporal, with their programs, settings and data.
+
+The product's own processes are described in `lab.stack.plan`.
+"""

@@ -55,7 +55,7 @@ class EmbeddedPostgres:
         return f"postgresql://{SUPERUSER}:{self.password}@{HOST}:{self.port}/{database}"
 
     async def prepare(self) -> list[Path]:
-        """Make the cluster if there is none; answers the directories that `nobody` was allowed to pass through.
+        """Make the cluster if there is none; return the directories that `nobody` was allowed to pass through.
 
         Raises:
             StackError: the binaries are missing, or initdb failed.
@@ -90,7 +90,7 @@ class EmbeddedPostgres:
             role="postgres",
             command=(str(_binary("postgres")), "-D", str(self._data), "-h", HOST, "-p", str(self.port), *options),
             port=self.port,
-            is_ready=self._answers,
+            is_ready=self._is_ready,
             environment=_environment(),
             account=self._account,
             stop_signal=signal.SIGINT,
@@ -108,8 +108,8 @@ class EmbeddedPostgres:
                     )
                 )
 
-    async def _answers(self) -> bool:
-        """Whether this very cluster answers, and not another one on the same port."""
+    async def _is_ready(self) -> bool:
+        """Whether this very cluster accepts connections, and not another one on the same port."""
         if not await listens(self.port):
             return False
         try:

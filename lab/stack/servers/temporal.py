@@ -61,7 +61,7 @@ class DevTemporal:
             role="temporal",
             command=(str(_binary()), "server", "start-dev", *self._flags()),
             port=self.port,
-            is_ready=self._answers,
+            is_ready=self._is_ready,
             environment={"PATH": os.defpath, "HOME": os.environ.get("HOME", "/")},
         )
 
@@ -81,18 +81,18 @@ class DevTemporal:
             flags += ["--dynamic-config-value", f"{name}={value}"]
         return flags
 
-    async def _answers(self) -> bool:
+    async def _is_ready(self) -> bool:
         """Whether a client connects, and the namespace and its search attributes are there."""
         if not await listens(self.port):
             return False
         try:
             client = await connect(self.settings)
-            answer = await client.operator_service.list_search_attributes(
+            response = await client.operator_service.list_search_attributes(
                 ListSearchAttributesRequest(namespace=self.namespace)
             )
         except (RPCError, TemporalUnavailable):
             return False
-        return all(key.name in answer.custom_attributes for key in SEARCH_ATTRIBUTES)
+        return all(key.name in response.custom_attributes for key in SEARCH_ATTRIBUTES)
 
 
 def _binary() -> Path:

@@ -14,8 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from checkout.config.settings import DatabaseSettings
 from checkout.db.session import Database, create_engine
 from checkout.domain.errors import DatabaseUnavailable
-from lab.chaos.proxy.connection import Weather
-from lab.chaos.proxy.http import Asylum, HttpTap, Madness
+from lab.chaos.proxy.connection import LinkConditions
+from lab.chaos.proxy.http import Corruption, HttpTap, ResponseCorrupter
 from lab.chaos.proxy.postgres import CommitTrap, Moment, PostgresTap
 from lab.chaos.proxy.proxy import Proxy
 from lab.chaos.proxy.taps import NoTap, Taps
@@ -99,7 +99,7 @@ async def silent_for_a_while(reader: asyncio.StreamReader) -> bool:
 
 
 async def test_a_slow_link_is_late_and_loses_nothing(link: Proxy, caller: Streams) -> None:
-    link.change(Weather(latency_seconds=0.1, jitter_seconds=0.05))
+    link.change(LinkConditions(latency_seconds=0.1, jitter_seconds=0.05))
     before = time.monotonic()
 
     assert await ask(*caller) == HELLO
@@ -107,7 +107,7 @@ async def test_a_slow_link_is_late_and_loses_nothing(link: Proxy, caller: Stream
 
 
 async def test_a_slicing_link_delivers_everything_in_pieces(link: Proxy, caller: Streams) -> None:
-    link.change(Weather(slice_bytes=3))
+    link.change(LinkConditions(slice_bytes=3))
     reader, writer = caller
     writer.write(HELLO * 20)
     pieces: list[bytes] = []
@@ -137,7 +137,7 @@ async def test_a_reset_link_breaks_what_is_open_and_takes_what_comes(link: Proxy
 
 
 async def test_a_black_hole_says_nothing_and_ends_when_it_is_healed(link: Proxy, caller: Streams) -> None:
-    link.change(Weather(loses_requests=True, loses_answers=True))
+    link.change(LinkConditions(loses_requests=True, loses_responses=True))
     caller[1].write(HELLO)
 
     assert await silent_for_a_while(caller[0])
@@ -147,7 +147,7 @@ async def test_a_black_hole_says_nothing_and_ends_when_it_is_healed(link: Proxy,
     assert await ask_anew(link) == HELLO
 
 
-async def test_a_request_arrives_although_its_answer_is_lost(proxy_to: MakeProxy) -> None:
+async def test_a_request_arrives_although_its_response_is_lost(proxy_to: MakeProxy) -> None:
     heard = asyncio.Event()
 
     async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -158,19 +158,19 @@ async def test_a_request_arrives_although_its_answer_is_lost(proxy_to: MakeProxy
 
     async with await asyncio.start_server(listen, HOST, 0) as server:
         link = await proxy_to(server.sockets[0].getsockname()[1])
-        link.change(Weather(loses_answers=True))
+        link.change(LinkConditions(loses_responses=True))
         reader, writer = await asyncio.open_connection(HOST, link.port)
         writer.write(HELLO)
         await heard.wait()
         assert await silent_for_a_while(reader)
-        link.change(Weather())
+        link.change(LinkConditions())
         with pytest.raises(ConnectionResetError):
             await reader.read()
         writer.close()
 
 
 async def test_a_stalled_link_delivers_late(link: Proxy, caller: Streams) -> None:
-    link.change(Weather(stalls=True))
+    link.change(LinkConditions(stalls=True))
     caller[1].write(HELLO)
 
     assert await silent_for_a_while(caller[0])
@@ -185,7 +185,7 @@ async def test_a_client_whose_server_is_away_is_reset(free_port: FreePort, proxy
 
 
 @pytest.fixture
-async def mad_shop(proxy_to: MakeProxy) -> AsyncIterator[tuple[Asylum, httpx.AsyncClient, list[str]]]:
+async def corrupted_shop(proxy_to: MakeProxy) -> AsyncIterator[tuple[ResponseCorrupter, httpx.AsyncClient, list[str]]]:
     """A provider behind a proxy that may go mad, a client of it, and the requests that reached it."""
     carried_out: list[str] = []
 
@@ -195,48 +195,48 @@ async def mad_shop(proxy_to: MakeProxy) -> AsyncIterator[tuple[Asylum, httpx.Asy
             writer.write(b'HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\n{"id":"pi1"}')
         writer.close()
 
-    asylum = Asylum(random.Random(1))
+    corrupter = ResponseCorrupter(random.Random(1))
     async with await asyncio.start_server(serve, HOST, 0) as server:
-        link = await proxy_to(server.sockets[0].getsockname()[1], lambda: HttpTap(asylum))
+        link = await proxy_to(server.sockets[0].getsockname()[1], lambda: HttpTap(corrupter))
         async with httpx.AsyncClient(base_url=f"http://{HOST}:{link.port}", trust_env=False) as client:
             assert (await client.get("/")).json() == {"id": "pi1"}
             carried_out.clear()
-            yield asylum, client, carried_out
-            asylum.calm()
+            yield corrupter, client, carried_out
+            corrupter.stop()
             assert (await client.get("/")).json() == {"id": "pi1"}
 
 
-MadShop = tuple[Asylum, httpx.AsyncClient, list[str]]
+CorruptedShop = tuple[ResponseCorrupter, httpx.AsyncClient, list[str]]
 
 
-async def test_too_many_requests_are_refused_and_never_carried_out(mad_shop: MadShop) -> None:
-    asylum, client, carried_out = mad_shop
-    asylum.go_mad(Madness.RATE_LIMITED)
-    answer = await client.post("/v1/payment_intents", content=b"amount=1")
+async def test_too_many_requests_are_refused_and_never_carried_out(corrupted_shop: CorruptedShop) -> None:
+    corrupter, client, carried_out = corrupted_shop
+    corrupter.start(Corruption.RATE_LIMITED)
+    response = await client.post("/v1/payment_intents", content=b"amount=1")
 
-    assert (answer.status_code, answer.headers["Retry-After"]) == (429, "1")
+    assert (response.status_code, response.headers["Retry-After"]) == (429, "1")
     assert carried_out == []
 
 
-async def test_a_mad_answer_hides_what_was_carried_out(mad_shop: MadShop) -> None:
-    asylum, client, carried_out = mad_shop
-    asylum.go_mad(Madness.MALFORMED)
+async def test_a_corrupt_response_hides_what_was_carried_out(corrupted_shop: CorruptedShop) -> None:
+    corrupter, client, carried_out = corrupted_shop
+    corrupter.start(Corruption.MALFORMED)
     with pytest.raises(ValueError, match="Unterminated string"):
         (await client.post("/")).json()
-    asylum.go_mad(Madness.WRONG_CONTENT)
+    corrupter.start(Corruption.WRONG_CONTENT)
     assert (await client.post("/")).text.startswith("<html>")
-    asylum.go_mad(Madness.TRUNCATED)
+    corrupter.start(Corruption.TRUNCATED)
     with pytest.raises(httpx.RemoteProtocolError):
         await client.post("/")
-    asylum.go_mad(Madness.HUGE)
+    corrupter.start(Corruption.HUGE)
     assert len((await client.post("/")).content) > 1024 * 1024
 
     assert carried_out == ["POST / HTTP/1.1"] * 4
 
 
-async def test_a_rate_spares_some_answers(mad_shop: MadShop) -> None:
-    asylum, client, _ = mad_shop
-    asylum.go_mad(Madness.RATE_LIMITED, rate=0.5)
+async def test_a_rate_spares_some_responses(corrupted_shop: CorruptedShop) -> None:
+    corrupter, client, _ = corrupted_shop
+    corrupter.start(Corruption.RATE_LIMITED, rate=0.5)
 
     assert {(await client.get("/")).status_code for _ in range(30)} == {200, 429}
 
@@ -252,10 +252,10 @@ async def through_trap(
 ) -> AsyncIterator[Database]:
     """The product's way to the test's database, through two proxies: one that slices, and one with the trap."""
     slicing = await proxy_to(engine.url.port)
-    slicing.change(Weather(slice_bytes=7))
+    slicing.change(LinkConditions(slice_bytes=7))
     link = await proxy_to(slicing.port, lambda: PostgresTap(trap))
     outer = await proxy_to(link.port)
-    outer.change(Weather(slice_bytes=7))
+    outer.change(LinkConditions(slice_bytes=7))
     url = engine.url.set(port=outer.port).render_as_string(hide_password=False)
     trapped = create_engine(DatabaseSettings(url=SecretStr(url)))
     yield Database(trapped)

@@ -97,13 +97,13 @@ class TestKeys:
         ids = {(await create(http, key)).json()["id"]}
         for secret in OTHERS:
             async with holder_of(secret, sandbox) as other:
-                answer = await create(other, key)
+                response = await create(other, key)
                 reused = await create(other, key, amount=1)
                 assert f"'{key}'" in error(reused)["message"]
                 if secret != "rk_live_sandbox":
-                    ids.add(answer.json()["id"])
+                    ids.add(response.json()["id"])
                 else:
-                    assert answer.headers["idempotent-replayed"] == "true"
+                    assert response.headers["idempotent-replayed"] == "true"
         assert len(ids) == 4
 
     async def test_an_owner_outlives_the_process_and_is_never_shown(self, sandbox: SandboxServer) -> None:

@@ -30,7 +30,7 @@ async def healed(sandbox: SandboxServer) -> AsyncIterator[SandboxServer]:
 
 
 class TestIdempotency:
-    async def test_the_first_answer_is_the_answer(self, http: httpx.AsyncClient) -> None:
+    async def test_the_first_response_is_repeated(self, http: httpx.AsyncClient) -> None:
         key = new_key()
         first = await create(http, key)
         again = await create(http, key)
@@ -70,9 +70,9 @@ class TestIdempotency:
 
     async def test_a_500_after_execution_is_saved_and_says_so(self, http: httpx.AsyncClient) -> None:
         key = new_key()
-        answers = [await create(http, key, payment_method="pm_sandbox_error_after_charge") for _ in range(2)]
-        assert [it.status_code for it in answers] == [500, 500]
-        assert [it.headers["stripe-should-retry"] for it in answers] == ["false", "false"]
+        responses = [await create(http, key, payment_method="pm_sandbox_error_after_charge") for _ in range(2)]
+        assert [it.status_code for it in responses] == [500, 500]
+        assert [it.headers["stripe-should-retry"] for it in responses] == ["false", "false"]
 
     async def test_what_fails_validation_is_not_saved(self, http: httpx.AsyncClient) -> None:
         key = new_key()
@@ -81,9 +81,9 @@ class TestIdempotency:
 
     async def test_a_method_that_was_looked_for_in_vain_is_saved(self, http: httpx.AsyncClient) -> None:
         key = new_key()
-        answers = [await create(http, key, payment_method="pm_none") for _ in range(2)]
-        assert [it.status_code for it in answers] == [400, 400]
-        assert answers[1].headers["idempotent-replayed"] == "true"
+        responses = [await create(http, key, payment_method="pm_none") for _ in range(2)]
+        assert [it.status_code for it in responses] == [400, 400]
+        assert responses[1].headers["idempotent-replayed"] == "true"
 
     async def test_what_is_refused_before_execution_is_not_saved(
         self, http: httpx.AsyncClient, healed: SandboxServer
@@ -101,14 +101,14 @@ class TestIdempotency:
     ) -> None:
         await healed.set_faults(latency_ms=300)
         key, mark = new_key(), new_key()
-        answers = await asyncio.gather(*(create(http, key, **{"metadata[checkout_id]": mark}) for _ in range(8)))
-        assert sorted(it.status_code for it in answers) == [200] + [409] * 7
-        assert {error(it)["code"] for it in answers if it.status_code == 409} == {"idempotency_key_in_use"}
+        responses = await asyncio.gather(*(create(http, key, **{"metadata[checkout_id]": mark}) for _ in range(8)))
+        assert sorted(it.status_code for it in responses) == [200] + [409] * 7
+        assert {error(it)["code"] for it in responses if it.status_code == 409} == {"idempotency_key_in_use"}
         assert len(await healed.intents_of(mark)) == 1
         await healed.recover()
         assert (await create(http, key, **{"metadata[checkout_id]": mark})).status_code == 200
 
-    async def test_a_lost_answer_was_saved(self, http: httpx.AsyncClient, healed: SandboxServer) -> None:
+    async def test_a_lost_response_was_saved(self, http: httpx.AsyncClient, healed: SandboxServer) -> None:
         key = new_key()
         await healed.set_faults(lost_response_rate=1)
         with pytest.raises(httpx.RemoteProtocolError):

@@ -82,17 +82,17 @@ class TestRefusedMethods:
 
     async def test_a_refusal_is_saved_under_its_key(self, http: httpx.AsyncClient) -> None:
         key = new_key()
-        answers = [await create(http, key, payment_method="pm_sandbox_used_up") for _ in range(2)]
-        assert answers[0].content == answers[1].content
-        assert answers[1].headers["idempotent-replayed"] == "true"
+        responses = [await create(http, key, payment_method="pm_sandbox_used_up") for _ in range(2)]
+        assert responses[0].content == responses[1].content
+        assert responses[1].headers["idempotent-replayed"] == "true"
 
     async def test_an_error_that_did_nothing_stays_with_its_key_alone(
         self, sandbox: SandboxServer, http: httpx.AsyncClient
     ) -> None:
         key, mark = new_key(), {"metadata[checkout_id]": new_key()}
-        answers = [await create(http, key, payment_method="pm_sandbox_saved_error", **mark) for _ in range(2)]
-        assert [it.status_code for it in answers] == [500, 500]
-        assert answers[1].headers["idempotent-replayed"] == "true"
+        responses = [await create(http, key, payment_method="pm_sandbox_saved_error", **mark) for _ in range(2)]
+        assert [it.status_code for it in responses] == [500, 500]
+        assert responses[1].headers["idempotent-replayed"] == "true"
         assert await sandbox.intents_of(mark["metadata[checkout_id]"]) == []
         under_another = await create(http, payment_method="pm_sandbox_saved_error", **mark)
         assert under_another.json()["status"] == "succeeded"

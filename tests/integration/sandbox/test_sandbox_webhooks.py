@@ -75,8 +75,8 @@ async def sandbox(shop: Shop, tmp_path: Path) -> AsyncIterator[SandboxServer]:
 
 
 async def create(sandbox: SandboxServer, **changes: Any) -> dict[str, Any]:
-    answer: dict[str, Any] = (await sandbox.http.post("/v1/payment_intents", data=PAID | changes)).json()
-    return answer
+    response: dict[str, Any] = (await sandbox.http.post("/v1/payment_intents", data=PAID | changes)).json()
+    return response
 
 
 def kinds(events: list[dict[str, Any]]) -> list[str]:

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from checkout.domain.errors import ConfigurationError
-from lab.bench.load.http import Connection
+from lab.bench.load.http import KeptConnection
 from lab.bench.load.loops import closed_count, closed_loop, open_loop
 from lab.bench.load.samples import Sample, cpu_figures, load_figures, percentile
 from lab.bench.log import BenchLog
@@ -55,12 +55,12 @@ def test_figures_are_medians_over_the_rounds() -> None:
 
 
 def test_cost_is_per_operation_and_a_role_that_cost_nothing_is_left_out() -> None:
-    sample = Sample([0.1, 0.1], 0.2, cpu_seconds={"worker": 0.01, "api": 0.004, "yardstick": 0.0})
+    sample = Sample([0.1, 0.1], 0.2, cpu_seconds={"worker": 0.01, "api": 0.004, "baseline": 0.0})
 
     assert cpu_figures([sample]) == {"worker": 5.0, "api": 2.0, "total": 7.0}
 
 
-async def test_every_client_of_a_closed_loop_asks_again_as_soon_as_it_is_answered() -> None:
+async def test_every_client_of_a_closed_loop_asks_again_after_each_response() -> None:
     subject = Counted()
     sample = await closed_loop(subject, clients=4, seconds=0.05)
 
@@ -120,14 +120,14 @@ def test_a_death_is_remembered_and_errors_of_our_processes_are_passed_on(capsys:
 
 
 @asynccontextmanager
-async def server(*answers: bytes) -> AsyncIterator[tuple[int, list[bytes]]]:
-    """Answers each request of one connection in turn, then hangs up; its port, and what it was asked."""
+async def server(*responses: bytes) -> AsyncIterator[tuple[int, list[bytes]]]:
+    """Responds to each request of one connection in turn, then hangs up; its port, and what it was asked."""
     asked: list[bytes] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        for answer in answers:
+        for response in responses:
             asked.append(await reader.readuntil(b"\r\n\r\n"))
-            writer.write(answer)
+            writer.write(response)
         writer.close()
 
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as listening:
@@ -137,7 +137,7 @@ async def server(*answers: bytes) -> AsyncIterator[tuple[int, list[bytes]]]:
 async def test_one_connection_serves_one_request_after_the_other() -> None:
     shed = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 2\r\ncontent-length: 2\r\n\r\n{}"
     async with server(shed, b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello") as (port, asked):
-        connection = await Connection.open("127.0.0.1", port)
+        connection = await KeptConnection.open("127.0.0.1", port)
         first = await connection.request("GET", "/one", {"A": "b"})
         second = await connection.request("GET", "/two", {})
         connection.close()
@@ -147,9 +147,9 @@ async def test_one_connection_serves_one_request_after_the_other() -> None:
     assert asked[0] == f"GET /one HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nA: b\r\n\r\n".encode()
 
 
-async def test_a_connection_that_ends_in_mid_answer_is_an_error() -> None:
+async def test_a_connection_that_ends_in_mid_response_is_an_error() -> None:
     async with server(b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nhello") as (port, _):
-        connection = await Connection.open("127.0.0.1", port)
+        connection = await KeptConnection.open("127.0.0.1", port)
         with pytest.raises(EOFError):
             await connection.request("GET", "/", {})
         connection.close()

@@ -12,25 +12,25 @@ from checkout.domain.errors import ConfigurationError
 from lab.chaos.campaign.recovery import recover
 from lab.chaos.checker.promise_checks import Promise
 from lab.chaos.faults.catalogue import FAULTS
-from lab.chaos.load.errands import draw_simple
-from lab.chaos.load.shopper import Visit
+from lab.chaos.load.scenarios import draw_simple
+from lab.chaos.load.shopper import Session
 from lab.cli.chaos import read_faults
 
 
-def visit(status: str, name: str = "chk_a") -> Visit:
-    errand = draw_simple(random.Random(1), "key")
-    made = Visit(errand, Promise(errand.key, errand.body, {name}))
+def session(status: str, name: str = "chk_a") -> Session:
+    scenario = draw_simple(random.Random(1), "key")
+    made = Session(scenario, Promise(scenario.key, scenario.body, {name}))
     made.sees(status)
     return made
 
 
 async def test_what_rests_already_has_nothing_to_recover_from() -> None:
-    recovery = await recover(1, ("worker-kill",), [visit("confirmed"), visit("awaiting_payment")])
+    recovery = await recover(1, ("worker-kill",), [session("confirmed"), session("awaiting_payment")])
     assert (recovery.seconds, recovery.slowest) == (0.0, "")
 
 
 async def test_a_recovery_lasts_until_the_slowest_rests() -> None:
-    quick, slow = visit("processing"), visit("compensating", "chk_slow")
+    quick, slow = session("processing"), session("compensating", "chk_slow")
     measuring = asyncio.create_task(recover(1, ("worker-kill",), [quick, slow]))
     started = time.monotonic()
     await asyncio.sleep(0)
@@ -42,7 +42,7 @@ async def test_a_recovery_lasts_until_the_slowest_rests() -> None:
 
 
 async def test_what_took_time_by_design_is_measured_from_when_it_was_due() -> None:
-    designed = visit("processing")
+    designed = session("processing")
     designed.due_at = time.monotonic() + 3600
     measuring = asyncio.create_task(recover(1, ("worker-kill",), [designed]))
     await asyncio.sleep(0)

@@ -8,17 +8,27 @@ from typing import Any
 import pytest
 
 from lab.chaos.checker import ledger_checks, promise_checks
-from lab.chaos.checker.books import Attempt, Checkout, GivenBack, Ledger, Refund, Tables, parse_ledger
+from lab.chaos.checker.books import (
+    AttemptRow,
+    CheckoutRow,
+    LedgerSnapshot,
+    ReconciliationRow,
+    RefundRow,
+    Tables,
+    parse_ledger,
+)
 from lab.chaos.checker.promise_checks import Promise
 from lab.chaos.checker.secrets import Scanner, scan_files
 from lab.chaos.checker.states import ALLOWED, FINAL
-from lab.chaos.checker.workflows import Run, at_work, run_violations, unfinished
+from lab.chaos.checker.workflows import WorkflowRun, at_work, run_violations, unfinished
 
-SOLD = Checkout("s", "confirmed", None, "EUR", "SSSS-0000", "confirmed", 2580)
-UNDONE = Checkout("u", "cancelled", "cancelled_by_customer", "EUR", "VVVV-0000", "cancelled", 2580)
-CAPTURED = Attempt("s", 1, "captured", "pm_card_visa", "pi_s", 2580, "EUR", 2580, "EUR")
-REFUNDED = Attempt("u", 1, "refunded", "pm_card_visa", "pi_u", 2580, "EUR", 2580, "EUR")
-TABLES = Tables({"s": SOLD, "u": UNDONE}, [CAPTURED, REFUNDED], [], [Refund("u", 1, "succeeded", "re_u", 2580)], [], [])
+SOLD = CheckoutRow("s", "confirmed", None, "EUR", "SSSS-0000", "confirmed", 2580)
+UNDONE = CheckoutRow("u", "cancelled", "cancelled_by_customer", "EUR", "VVVV-0000", "cancelled", 2580)
+CAPTURED = AttemptRow("s", 1, "captured", "pm_card_visa", "pi_s", 2580, "EUR", 2580, "EUR")
+REFUNDED = AttemptRow("u", 1, "refunded", "pm_card_visa", "pi_u", 2580, "EUR", 2580, "EUR")
+TABLES = Tables(
+    {"s": SOLD, "u": UNDONE}, [CAPTURED, REFUNDED], [], [RefundRow("u", 1, "succeeded", "re_u", 2580)], [], []
+)
 
 
 def intent(checkout_id: str, **changes: Any) -> dict[str, Any]:
@@ -39,13 +49,13 @@ def refund(amount: int = 2580, **changes: Any) -> dict[str, Any]:
 
 def ledger(
     *more: Mapping[str, Any], sold: Mapping[str, Any] = {}, refunds: list[dict[str, Any]] | None = None
-) -> Ledger:
+) -> LedgerSnapshot:
     """The right books, with something else in them."""
     intents = [intent("s", **sold), intent("u"), *more]
     return parse_ledger({"intents": intents, "refunds": [refund()] if refunds is None else refunds})
 
 
-def wrong(tables: Tables, books: Ledger) -> set[str]:
+def wrong(tables: Tables, books: LedgerSnapshot) -> set[str]:
     checks = ledger_checks.ALWAYS | ledger_checks.EVENTUALLY
     return {name for name, check in checks.items() if list(check(tables, books))}
 
@@ -56,7 +66,7 @@ def test_books_that_agree_are_not_reported() -> None:
 
 def test_a_capture_that_reconciliation_gave_back_is_known() -> None:
     late = intent("u", id="pi_late")
-    given_back = replace(TABLES, given_back=[GivenBack("u", "pi_late")])
+    given_back = replace(TABLES, given_back=[ReconciliationRow("u", "pi_late")])
     refunds = [refund(), refund(id="re_late", payment_intent="pi_late")]
     assert wrong(given_back, ledger(late, refunds=refunds)) == set()
 
@@ -88,7 +98,7 @@ def test_an_amount_that_the_sandbox_takes_wrongly_on_purpose_has_to_be_given_bac
     assert "4: a sale is paid at the provider" in wrong(TABLES, books)
 
 
-def view(row: Checkout, payment: tuple[str, int], **changes: Any) -> dict[str, Any]:
+def view(row: CheckoutRow, payment: tuple[str, int], **changes: Any) -> dict[str, Any]:
     """What HTTP says of a checkout that stands so in the tables."""
     return {
         "id": row.checkout_id,
@@ -111,7 +121,7 @@ BODY = {
 }
 
 
-def told(row: Checkout = SOLD, payment: tuple[str, int] = ("captured", 1), **changes: Any) -> Promise:
+def told(row: CheckoutRow = SOLD, payment: tuple[str, int] = ("captured", 1), **changes: Any) -> Promise:
     said = view(row, payment, **changes)
     return Promise(f"key-{row.checkout_id}", BODY, {row.checkout_id}, view(row, payment), said)
 
@@ -146,7 +156,12 @@ def test_each_checkout_has_one_run_that_has_ended_or_is_at_work() -> None:
     waiting = replace(
         TABLES, checkouts={**TABLES.checkouts, "w": replace(UNDONE, checkout_id="w", status="processing")}
     )
-    runs = [Run("s", "1", "COMPLETED"), Run("u", "2", "TERMINATED"), Run("w", "3", "RUNNING"), Run("x", "4", "FAILED")]
+    runs = [
+        WorkflowRun("s", "1", "COMPLETED"),
+        WorkflowRun("u", "2", "TERMINATED"),
+        WorkflowRun("w", "3", "RUNNING"),
+        WorkflowRun("x", "4", "FAILED"),
+    ]
     assert run_violations(runs, ["s", "u", "w"], waiting) == []
     assert at_work(runs) == {"w"}
     assert unfinished(runs, ["s", "u", "w"], waiting) == {"w": "processing, its workflow open"}
@@ -156,31 +171,31 @@ def test_each_checkout_has_one_run_that_has_ended_or_is_at_work() -> None:
     ("runs", "check"),
     [
         ([], "10: every checkout has a workflow"),
-        ([Run("s", "1", "COMPLETED"), Run("s", "2", "COMPLETED")], "10: none runs twice"),
-        ([Run("s", "1", "FAILED")], "10: no workflow fails"),
+        ([WorkflowRun("s", "1", "COMPLETED"), WorkflowRun("s", "2", "COMPLETED")], "10: none runs twice"),
+        ([WorkflowRun("s", "1", "FAILED")], "10: no workflow fails"),
     ],
 )
-def test_a_run_that_went_wrong_is_reported_by_the_checks_name(runs: list[Run], check: str) -> None:
+def test_a_run_that_went_wrong_is_reported_by_the_checks_name(runs: list[WorkflowRun], check: str) -> None:
     tables = replace(TABLES, checkouts={"s": SOLD})
     assert {violation.check for violation in run_violations(runs, ["s"], tables)} == {check}
 
 
 def test_a_run_that_is_over_before_its_checkout_has_ended_is_reported() -> None:
     tables = replace(TABLES, checkouts={"s": replace(SOLD, status="processing")})
-    (violation,) = run_violations([Run("s", "1", "COMPLETED")], ["s"], tables)
+    (violation,) = run_violations([WorkflowRun("s", "1", "COMPLETED")], ["s"], tables)
     assert violation.check == "10: what is over has ended"
 
 
 @pytest.mark.parametrize("status", ["awaiting_payment", "payment_stuck"])
 def test_one_that_waits_for_a_person_is_not_unfinished_while_its_workflow_lives(status: str) -> None:
     tables = replace(TABLES, checkouts={"s": replace(SOLD, status=status)})
-    assert unfinished([Run("s", "1", "RUNNING")], ["s"], tables) == {}
-    assert list(unfinished([Run("s", "1", "TERMINATED")], ["s"], tables)) == ["s"]
+    assert unfinished([WorkflowRun("s", "1", "RUNNING")], ["s"], tables) == {}
+    assert list(unfinished([WorkflowRun("s", "1", "TERMINATED")], ["s"], tables)) == ["s"]
 
 
 def test_what_is_nowhere_is_unfinished_unless_it_was_terminated_before_it_began() -> None:
     assert unfinished([], ["lost"], TABLES) == {"lost": "nowhere, its workflow closed"}
-    assert unfinished([Run("lost", "1", "TERMINATED")], ["lost"], TABLES) == {}
+    assert unfinished([WorkflowRun("lost", "1", "TERMINATED")], ["lost"], TABLES) == {}
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,8 @@ import pytest
 from lab.chaos.campaign.recovery import Recovery
 from lab.chaos.campaign.result import CampaignResult, by_fault, count, percentile
 from lab.chaos.checker.books import Violation
-from lab.chaos.report import ProgressMeter, print_report
+from lab.chaos.progress import CampaignProgress
+from lab.chaos.report import print_report
 
 RECOVERIES = [Recovery(1, ("worker-kill", "api-kill"), 3.0, "chk_slow"), Recovery(2, ("worker-kill",), 1.0)]
 CLEAN = CampaignResult(
@@ -88,9 +89,9 @@ def test_people_read_what_is_wrong_and_where_the_evidence_is(capsys: pytest.Capt
 
 
 def test_progress_leaves_standard_output_alone(capsys: pytest.CaptureFixture[str]) -> None:
-    with ProgressMeter(10, 2) as meter:
-        meter.says("worker-kill")
-        meter.counts(5, 1, 0)
+    with CampaignProgress(10, 2) as progress:
+        progress.says("worker-kill")
+        progress.counts(5, 1, 0)
     shown = capsys.readouterr()
     assert shown.out == ""
     assert "worker-kill" in shown.err

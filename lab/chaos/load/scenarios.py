@@ -1,4 +1,4 @@
-"""What a shopper comes for, and how they behave: drawn from a seed, so that the same campaign has the same customers.
+"""What shoppers buy and how they behave, drawn from a seed, so that the same campaign has the same customers.
 
 All of them buy in EUR, so that an amount is the same number here, in the tables and at the provider.
 """
@@ -69,8 +69,8 @@ _LONGEST_SECOND_THOUGHT_SECONDS: Final = 3.0
 
 
 @dataclass(frozen=True)
-class Errand:
-    """One shopper's. ``body`` is what is asked for under ``key``; ``waits`` whether the POST asks to be held.
+class Scenario:
+    """What one shopper does. ``body`` is what is bought under ``key``; ``waits`` whether the POST has `Prefer: wait`.
 
     ``at_bank`` is approve, fail, ignore or elsewhere (to pay in another way instead); ``when_declined`` is pay, cancel
     or leave. ``think_seconds`` pass before each of it, ``cancels_after_seconds`` before a change of mind.
@@ -90,8 +90,8 @@ class Errand:
         return str(self.body["payment_method"])
 
 
-def draw(rng: random.Random, key: str) -> Errand:
-    """An errand under this key."""
+def draw(rng: random.Random, key: str) -> Scenario:
+    """Draw a scenario for this key."""
     lines = _lines(rng)
     body: dict[str, Any] = {
         "customer_id": f"cus_{rng.randrange(500)}",
@@ -104,7 +104,7 @@ def draw(rng: random.Random, key: str) -> Errand:
         body["cart_id"] = f"cart_{key}" if rng.random() < 0.9 else f"cart_shared_{rng.randrange(200)}"
     if rng.random() < 0.4:
         body["expected_total_minor"] = _total_minor(lines) + (1 if rng.random() < 0.1 else 0)
-    return Errand(
+    return Scenario(
         key,
         body,
         waits=rng.random() < 0.5,
@@ -115,17 +115,17 @@ def draw(rng: random.Random, key: str) -> Errand:
     )
 
 
-def draw_simple(rng: random.Random, key: str) -> Errand:
-    """One that is over as soon as the machine can: for measuring it, and for crowds."""
-    errand = draw(rng, key)
+def draw_simple(rng: random.Random, key: str) -> Scenario:
+    """Draw a scenario that waits for nobody: to measure the capacity, and for crowds."""
+    scenario = draw(rng, key)
     lines = [{"sku": rng.choice(["MUG", "PEN", "BOOK"]), "quantity": 1}]
-    body = {"customer_id": errand.body["customer_id"], "currency": "EUR", "lines": lines}
-    return replace(errand, body={**body, "payment_method": "pm_card_visa"}, cancels_after_seconds=None)
+    body = {"customer_id": scenario.body["customer_id"], "currency": "EUR", "lines": lines}
+    return replace(scenario, body={**body, "payment_method": "pm_card_visa"}, cancels_after_seconds=None)
 
 
-def with_body(errand: Errand, **changes: Any) -> Errand:
+def with_body(scenario: Scenario, **changes: Any) -> Scenario:
     """The same shopper with something else in the body."""
-    return replace(errand, body={**errand.body, **changes})
+    return replace(scenario, body={**scenario.body, **changes})
 
 
 def draw_next_method(rng: random.Random) -> str:

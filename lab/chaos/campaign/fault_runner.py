@@ -6,45 +6,38 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from itertools import groupby
-from typing import Final, Protocol
+from typing import Final
 
 from lab.chaos.campaign.recovery import Recovery, recover
 from lab.chaos.campaign.watch import Watch
 from lab.chaos.checker.books import Violation
-from lab.chaos.faults.catalogue import FAULTS, Harm, Shoppers
+from lab.chaos.faults.catalogue import FAULTS, ForbiddenResponse, Shoppers
 from lab.chaos.load.load import Load
-from lab.chaos.schedule import Planned
-from lab.chaos.world.world import World
+from lab.chaos.progress import CampaignProgress
+from lab.chaos.schedule import PlannedFault
+from lab.chaos.system.system import System
 
 #: The next turn does not wait longer than this for what the last one has left behind.
-_PATIENCE_SECONDS: Final = 15.0
-#: Beyond the time that it is kept up, a fault waits for processes and for its clients' requests to be answered.
+_RECOVERY_WAIT_SECONDS: Final = 15.0
+#: Beyond the time that it is kept up, a fault waits for processes and for its clients' requests to end.
 _LONGEST_FAULT_SECONDS: Final = 90.0
 
 
-class Meter(Protocol):
-    """Who is told how far the campaign is."""
+class FaultRunner:
+    """Injects the faults of a schedule. ``made`` are those that were injected before the watch's alarm ended it."""
 
-    def says(self, what: str) -> None:
-        """It is about to do this."""
-
-    def counts(self, checkouts: int, faults: int, violations: int) -> None:
-        """So many checkouts were accepted, faults made, violations found."""
-
-
-class Trouble:
-    """Makes the faults of a schedule. ``made`` are those that were, until the watch's alarm ended it."""
-
-    def __init__(self, world: World, load: Load, shoppers: Shoppers, watch: Watch, meter: Meter) -> None:
-        self.made: list[Planned] = []
+    def __init__(
+        self, system: System, load: Load, shoppers: Shoppers, watch: Watch, progress: CampaignProgress
+    ) -> None:
+        self.made: list[PlannedFault] = []
         self._recoveries: list[asyncio.Task[Recovery]] = []
-        self._world = world
+        self._system = system
         self._load = load
         self._shoppers = shoppers
         self._watch = watch
-        self._meter = meter
+        self._progress = progress
 
-    async def make(self, schedule: Sequence[Planned], spread_seconds: float) -> None:
+    async def run(self, schedule: Sequence[PlannedFault], spread_seconds: float) -> None:
         """Turn after turn, spread over so many seconds where that is longer than they take."""
         began = time.monotonic()
         turns = [list(turn) for _, turn in groupby(schedule, key=lambda planned: planned.number)]
@@ -65,25 +58,25 @@ class Trouble:
         for recovery in self._recoveries:
             recovery.cancel()
 
-    async def _make_turn(self, turn: list[Planned]) -> None:
+    async def _make_turn(self, turn: list[PlannedFault]) -> None:
         names = tuple(planned.name for planned in turn)
-        self._meter.says(" + ".join(names))
+        self._progress.says(" + ".join(names))
         async with asyncio.TaskGroup() as group:
             for planned in turn:
                 group.create_task(self._inject(planned))
         self.made += turn
         recovery = asyncio.create_task(recover(turn[0].number, names, self._load.accepted))
         self._recoveries.append(recovery)
-        await asyncio.wait([recovery], timeout=_PATIENCE_SECONDS)
+        await asyncio.wait([recovery], timeout=_RECOVERY_WAIT_SECONDS)
         if recovery.done():
-            self._meter.says(f"recovered in {recovery.result().seconds:.1f} s")
+            self._progress.says(f"recovered in {recovery.result().seconds:.1f} s")
 
-    async def _inject(self, planned: Planned) -> None:
+    async def _inject(self, planned: PlannedFault) -> None:
         rng = random.Random(planned.seed)  # noqa: S311 - a campaign has to be repeatable
         try:
             async with asyncio.timeout(planned.seconds + _LONGEST_FAULT_SECONDS):
-                await FAULTS[planned.name].inject(self._world, self._shoppers, rng, planned.seconds)
-        except Harm as harm:
+                await FAULTS[planned.name].inject(self._system, self._shoppers, rng, planned.seconds)
+        except ForbiddenResponse as harm:
             self._watch.report(Violation("fault: the product did what it must not", planned.name, str(harm)))
         except TimeoutError:
             self._watch.report(Violation("fault: it comes to an end", planned.name, "it did not"))

@@ -1,4 +1,4 @@
-"""The proxies of a world: one on every connection between its processes, and what each program is told of them."""
+"""The proxies of a system: one on every connection between its processes, and what each program is told of them."""
 
 import random
 from collections.abc import AsyncIterator, Sequence
@@ -8,8 +8,8 @@ from functools import partial
 
 from sqlalchemy.engine import make_url
 
-from lab.chaos.proxy.connection import Weather
-from lab.chaos.proxy.http import Asylum, HttpTap
+from lab.chaos.proxy.connection import LinkConditions
+from lab.chaos.proxy.http import HttpTap, ResponseCorrupter
 from lab.chaos.proxy.postgres import CommitTrap, PostgresTap
 from lab.chaos.proxy.proxy import Proxy
 from lab.stack.plan import Plan, Ports
@@ -21,12 +21,12 @@ WORKERS = ("worker", "worker-2")
 
 @dataclass
 class Links:
-    """Every proxy by name; ``traps``, ``asylums`` and the ports of health checks belong to the workers, by role."""
+    """Every proxy by name; ``traps``, ``corrupters`` and the ports of health checks belong to the workers, by role."""
 
     worker_ports: dict[str, int]
     proxies: dict[str, Proxy] = field(default_factory=dict)
     traps: dict[str, CommitTrap] = field(default_factory=dict)
-    asylums: dict[str, Asylum] = field(default_factory=dict)
+    corrupters: dict[str, ResponseCorrupter] = field(default_factory=dict)
 
     def programs(self, plan: Plan) -> Sequence[Sequence[Program]]:
         """Provider and both workers, then the API; each is told the proxies' ports in place of the servers'."""
@@ -48,8 +48,8 @@ class Links:
         """Every link forwards everything again, and no trap is armed."""
         for trap in self.traps.values():
             trap.disarm()
-        for asylum in self.asylums.values():
-            asylum.calm()
+        for corrupter in self.corrupters.values():
+            corrupter.stop()
         for proxy in self.proxies.values():
             await proxy.heal()
 
@@ -64,11 +64,11 @@ def make_links(ports: Ports, seed: int, claims: ExitStack) -> Links:
     links = Links({"worker": ports.worker, "worker-2": free_port()})
     for role in WORKERS:
         trap = links.traps[role] = CommitTrap()
-        asylum = links.asylums[role] = Asylum(rng)
+        corrupter = links.corrupters[role] = ResponseCorrupter(rng)
         for proxy in (
             Proxy(f"{role}-temporal", free_port(), ports.temporal, rng),
             Proxy(f"{role}-postgres", free_port(), ports.postgres, rng, partial(PostgresTap, trap)),
-            Proxy(f"{role}-provider", free_port(), ports.sandbox, rng, partial(HttpTap, asylum)),
+            Proxy(f"{role}-provider", free_port(), ports.sandbox, rng, partial(HttpTap, corrupter)),
         ):
             links.proxies[proxy.name] = proxy
     for name, target in (("api-temporal", ports.temporal), ("provider-api", ports.api)):
@@ -77,15 +77,15 @@ def make_links(ports: Ports, seed: int, claims: ExitStack) -> Links:
 
 
 @asynccontextmanager
-async def weather(how: Weather, *links: Proxy) -> AsyncIterator[None]:
-    """These links have this weather within the block, and none after it."""
+async def degraded(how: LinkConditions, *links: Proxy) -> AsyncIterator[None]:
+    """These links have these conditions within the block, and none after it."""
     for link in links:
         link.change(how)
     try:
         yield
     finally:
         for link in links:
-            link.change(Weather())
+            link.change(LinkConditions())
 
 
 @asynccontextmanager

@@ -57,7 +57,7 @@ class Rival:
 
     @asynccontextmanager
     async def every_connection(self) -> AsyncIterator[int]:
-        """Within the block nobody else gets a connection; answers how many it took to fill the server.
+        """Within the block nobody else gets a connection; yields how many it took to fill the server.
 
         The product's sessions are ended, and the slots that they leave are taken as well.
         """

@@ -1,4 +1,4 @@
-"""The processes of one checkout for a campaign, on throw-away data, with a proxy on every connection between them."""
+"""The system under test: the processes of one shop, on throw-away data, with a proxy on every connection."""
 
 import asyncio
 import csv
@@ -17,8 +17,8 @@ from checkout.db.catalogue import COLUMNS, import_catalogue
 from checkout.db.session import create_engine
 from checkout.temporal.client import connect
 from lab.chaos.proxy.proxy import Proxy
-from lab.chaos.world.links import WORKERS, Links, make_links
-from lab.chaos.world.postgres import Rival, reset_server
+from lab.chaos.system.links import WORKERS, Links, make_links
+from lab.chaos.system.postgres import Rival, reset_server
 from lab.stack.errors import StackError
 from lab.stack.lock import locked
 from lab.stack.log import StackLog
@@ -26,24 +26,24 @@ from lab.stack.plan import Ports
 from lab.stack.processes.ports import HOST, claim_free_port
 from lab.stack.stack import Stack, StackInfo
 
-__all__ = ["ROLES", "WORKERS", "World", "open_world"]
+__all__ = ["ROLES", "WORKERS", "System", "open_system"]
 
 ROLES = ("postgres", "temporal", "sandbox", *WORKERS, "api")
-#: After this long without all processes serving again, something is broken for good.
+#: After this long without all processes serving again, something is broken and stays so.
 _HEAL_SECONDS = 120.0
 _POLL_SECONDS = 0.05
 #: Enough for two workers, the checker and a few others; a rival can take them all in a second.
 _POSTGRES_SETTINGS = {"max_connections": "80"}
 
 
-class World:
+class System:
     """PostgreSQL, Temporal, the sandbox provider, two workers and the API: real processes, which are started again.
 
     ``info`` says where everything is, without the proxies in between. ``links`` are the proxies by name: for each of
     the two workers W in `WORKERS` there are W-temporal, W-postgres and W-provider; then api-temporal and provider-api
-    (the webhooks). ``traps`` and ``asylums`` belong to the workers' links to PostgreSQL and to the provider, by the
+    (the webhooks). ``traps`` and ``corrupters`` belong to the workers' links to PostgreSQL and to the provider, by the
     worker's role. ``client`` speaks with Temporal directly. ``rival`` is what other users do to the database,
-    ``note`` writes a line into the log of the world itself (``directory/logs/checkout.log``). ``taken_events`` are the
+    ``note`` writes a line into the log of the system itself (``directory/logs/checkout.log``). ``taken_events`` are the
     ids of our own events that the API has taken.
     """
 
@@ -55,7 +55,7 @@ class World:
         self.client = client
         self.links: dict[str, Proxy] = links.proxies
         self.traps = links.traps
-        self.asylums = links.asylums
+        self.corrupters = links.corrupters
         self.rival = Rival(info.database_url)
         self.note = note
         self.taken_events: set[str] = set()
@@ -181,8 +181,8 @@ def _ground(directory: Path) -> Iterator[Path]:
 
 
 @asynccontextmanager
-async def open_world(directory: Path, seed: int, environment: Mapping[str, str]) -> AsyncIterator[World]:
-    """A world that is up, with its data in ``directory`` and its logs in ``directory/logs``; both stay afterwards.
+async def open_system(directory: Path, seed: int, environment: Mapping[str, str]) -> AsyncIterator[System]:
+    """A system that is up, with its data in ``directory`` and its logs in ``directory/logs``; both stay afterwards.
 
     ``environment`` holds settings (CHECKOUT_*) of the processes, ``seed`` feeds the jitter of the proxies.
 
@@ -202,6 +202,6 @@ async def open_world(directory: Path, seed: int, environment: Mapping[str, str])
             running.push_async_callback(stack.stop)
             info = await stack.start()
             client = await connect(TemporalSettings(address=info.temporal_address, namespace=info.temporal_namespace))
-            world = World(directory, info, client, stack, links, log.announce)
-            running.callback(world.wake)
-            yield world
+            system = System(directory, info, client, stack, links, log.announce)
+            running.callback(system.wake)
+            yield system

@@ -13,17 +13,16 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from lab.sandbox import dashboard
+from lab.sandbox import dashboard, pages
 from lab.sandbox.background import Background
+from lab.sandbox.errors import ApiError, key_in_use
 from lab.sandbox.faults import Faults
-from lab.sandbox.http import keys, pages
-from lab.sandbox.http.call import SandboxCall
-from lab.sandbox.http.errors import ApiError, key_in_use
+from lab.sandbox.http import keys
+from lab.sandbox.http.call import Delivery, SandboxCall
 from lab.sandbox.http.form import parse
 from lab.sandbox.http.wire import drop, key_of, never_respond, require_api_key
 from lab.sandbox.ledger.ledger import SandboxLedger, dump, new_id
 from lab.sandbox.ledger.owner import owner_of
-from lab.sandbox.objects.cards import Delivery
 from lab.sandbox.objects.settling import settle
 from lab.sandbox.routes import API, Endpoint
 from lab.sandbox.settings import SandboxSettings

@@ -11,8 +11,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from lab.sandbox.errors import ApiError, Json, no_such
 from lab.sandbox.http.call import SandboxCall
-from lab.sandbox.http.errors import ApiError, Json, no_such
 from lab.sandbox.ledger.ledger import Table
 from lab.sandbox.objects import disputes, fraud, intents, refunds
 from lab.sandbox.objects.settling import settle

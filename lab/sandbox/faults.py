@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, fields
 from secrets import SystemRandom
 from typing import Any
 
-from lab.sandbox.http.errors import crash, unavailable
+from lab.sandbox.errors import crash, unavailable
 
 WEBHOOK_MODES = ("normal", "off", "duplicate", "shuffle")
 ACCOUNTS = ("normal", "cannot_charge", "other")

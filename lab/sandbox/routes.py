@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
+from lab.sandbox.errors import Json
 from lab.sandbox.http.call import SandboxCall
-from lab.sandbox.http.errors import Json
 from lab.sandbox.objects import accounts, disputes, intents, listing, refunds
 
 Endpoint = Callable[[SandboxCall], Json]

@@ -1,6 +1,6 @@
 """Events (https://docs.stripe.com/api/events): written with what they tell, kept, and taken to whoever listens."""
 
-from lab.sandbox.http.errors import Json
+from lab.sandbox.errors import Json
 from lab.sandbox.ledger.ledger import SandboxLedger, dump, new_id
 from lab.sandbox.ledger.owner import is_live
 

@@ -1,16 +1,25 @@
 """One request to the provider, as the endpoints see it."""
 
 from dataclasses import dataclass, field
+from enum import Enum, auto
 
+from lab.sandbox.errors import Json, no_such
 from lab.sandbox.events.outbox import emit
 from lab.sandbox.faults import Faults
-from lab.sandbox.http.errors import Json, no_such
 from lab.sandbox.http.form import Params
 from lab.sandbox.ledger.ledger import SandboxLedger, Table
 from lab.sandbox.ledger.owner import OWN_TEST, is_live, other_mode
-from lab.sandbox.objects.cards import Delivery
 
 MAX_AMOUNT = 999_999_999_999
+
+
+class Delivery(Enum):
+    """What the caller gets to see of an executed request."""
+
+    RESPOND = auto()
+    DROP = auto()  # the connection is closed without a response; the saved response is the true one
+    FAIL = auto()  # the response is a 500, and so is the saved one
+    HANG = auto()  # nothing comes until the caller gives up
 
 
 @dataclass

@@ -4,7 +4,7 @@ import re
 from typing import Any
 from urllib.parse import parse_qsl
 
-from lab.sandbox.http.errors import ApiError, Json, missing
+from lab.sandbox.errors import ApiError, Json, missing
 
 Params = dict[str, Any]
 

@@ -7,7 +7,7 @@ conflict. Each account has keys of its own.
 
 from hashlib import blake2b
 
-from lab.sandbox.http.errors import key_in_use, key_reused
+from lab.sandbox.errors import key_in_use, key_reused
 from lab.sandbox.ledger.ledger import SandboxLedger
 from lab.sandbox.ledger.owner import OWN_TEST
 

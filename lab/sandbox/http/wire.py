@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
-from lab.sandbox.http.errors import ApiError
+from lab.sandbox.errors import ApiError
 from lab.sandbox.http.keys import MAX_KEY_LENGTH
 
 _LONGEST_SILENCE_SECONDS = 120

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from lab.sandbox.http.errors import Json
+from lab.sandbox.errors import Json
 from lab.sandbox.ledger.schema import prepare
 
 Table = Literal["intents", "refunds", "disputes", "warnings", "events"]

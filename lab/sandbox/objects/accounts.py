@@ -2,8 +2,8 @@
 
 from hashlib import blake2b
 
+from lab.sandbox.errors import Json
 from lab.sandbox.http.call import SandboxCall
-from lab.sandbox.http.errors import Json
 from lab.sandbox.http.form import only
 from lab.sandbox.ledger.owner import account_of
 

@@ -7,14 +7,7 @@ ours. A new one is a row here, or in `lab.sandbox.objects.methods`.
 from dataclasses import dataclass
 from enum import Enum, auto
 
-
-class Delivery(Enum):
-    """What the caller gets to see of an executed request."""
-
-    RESPOND = auto()
-    DROP = auto()  # the connection is closed without a response; the saved response is the true one
-    FAIL = auto()  # the response is a 500, and so is the saved one
-    HANG = auto()  # nothing comes until the caller gives up
+from lab.sandbox.http.call import Delivery
 
 
 class RefundBehaviour(Enum):

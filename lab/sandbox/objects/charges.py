@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from lab.sandbox.errors import Json
 from lab.sandbox.http.call import SandboxCall
-from lab.sandbox.http.errors import Json
 from lab.sandbox.ledger.ledger import SandboxLedger
 
 

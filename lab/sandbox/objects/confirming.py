@@ -1,11 +1,11 @@
 """What a confirmation with a payment method comes to (https://docs.stripe.com/payments/paymentintents/lifecycle)."""
 
+from lab.sandbox.errors import ApiError, Json, crash, no_such, unavailable
 from lab.sandbox.http import keys
-from lab.sandbox.http.call import SandboxCall
-from lab.sandbox.http.errors import ApiError, Json, crash, no_such, unavailable
+from lab.sandbox.http.call import Delivery, SandboxCall
 from lab.sandbox.http.form import string
 from lab.sandbox.ledger.ledger import Pending
-from lab.sandbox.objects.cards import Card, Delivery
+from lab.sandbox.objects.cards import Card
 from lab.sandbox.objects.methods import METHODS
 from lab.sandbox.objects.settling import decline, require_action, succeed
 

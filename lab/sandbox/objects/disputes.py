@@ -2,8 +2,8 @@
 (https://docs.stripe.com/disputes/how-disputes-work).
 """
 
+from lab.sandbox.errors import ApiError, Json
 from lab.sandbox.http.call import SandboxCall
-from lab.sandbox.http.errors import ApiError, Json
 from lab.sandbox.http.form import only
 from lab.sandbox.ledger.ledger import new_id
 from lab.sandbox.objects.charges import chargebacks

@@ -2,8 +2,8 @@
 be a fraud, before anybody disputes it.
 """
 
+from lab.sandbox.errors import ApiError, Json
 from lab.sandbox.http.call import SandboxCall
-from lab.sandbox.http.errors import ApiError, Json
 from lab.sandbox.ledger.ledger import new_id
 
 

@@ -1,13 +1,12 @@
 """PaymentIntents (https://docs.stripe.com/api/payment_intents): create, confirm, retrieve, cancel."""
 
 from checkout.domain.money import CURRENCIES
+from lab.sandbox.errors import ApiError, Json, missing, unexpected_state
 from lab.sandbox.http import keys
-from lab.sandbox.http.call import MAX_AMOUNT, SandboxCall
-from lab.sandbox.http.errors import ApiError, Json, missing, unexpected_state
+from lab.sandbox.http.call import MAX_AMOUNT, Delivery, SandboxCall
 from lab.sandbox.http.form import boolean, integer, metadata, only, required, string
 from lab.sandbox.ledger.ledger import dump, new_id
 from lab.sandbox.ledger.owner import is_live
-from lab.sandbox.objects.cards import Delivery
 from lab.sandbox.objects.charges import expanded
 from lab.sandbox.objects.confirming import attempt, card_of, fail_before
 

@@ -3,8 +3,8 @@
 import json
 from typing import Any
 
+from lab.sandbox.errors import ApiError, Json, no_such
 from lab.sandbox.http.call import SandboxCall
-from lab.sandbox.http.errors import ApiError, Json, no_such
 from lab.sandbox.http.form import boolean, integer, only, string
 from lab.sandbox.ledger.ledger import Table
 from lab.sandbox.objects.charges import expanded

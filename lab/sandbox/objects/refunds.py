@@ -1,7 +1,7 @@
 """Refunds (https://docs.stripe.com/api/refunds): create and retrieve."""
 
+from lab.sandbox.errors import ApiError, Json
 from lab.sandbox.http.call import SandboxCall
-from lab.sandbox.http.errors import ApiError, Json
 from lab.sandbox.http.form import integer, metadata, only, required, string
 from lab.sandbox.ledger.ledger import new_id
 from lab.sandbox.objects.cards import RefundBehaviour

@@ -1,8 +1,8 @@
 """How an intent or a refund gets to its next status, at once or when its time has come."""
 
+from lab.sandbox.errors import Json
 from lab.sandbox.events.outbox import emit
 from lab.sandbox.http import keys
-from lab.sandbox.http.errors import Json
 from lab.sandbox.ledger.ledger import SandboxLedger, dump, new_id
 
 _FAILED_AUTHENTICATION = (

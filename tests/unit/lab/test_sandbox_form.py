@@ -2,7 +2,7 @@
 
 import pytest
 
-from lab.sandbox.http.errors import ApiError
+from lab.sandbox.errors import ApiError
 from lab.sandbox.http.form import boolean, integer, metadata, only, parse, required
 
 

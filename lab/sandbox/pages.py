@@ -8,9 +8,9 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from lab.sandbox.errors import Json
 from lab.sandbox.events.outbox import undelivered
 from lab.sandbox.faults import Faults
-from lab.sandbox.http.errors import Json
 from lab.sandbox.ledger.ledger import SandboxLedger, Table
 from lab.sandbox.objects.settling import fail_authentication, settle, succeed
 

@@ -24,7 +24,7 @@ class BenchLog(StackLog):
         self._statements: list[tuple[str, str]] = []
 
     def take(self, role: str, line: str) -> None:
-        """One line of a child."""
+        """Take one line of a child's output."""
         if role == "postgres":
             if match := _STATEMENT.match(line):
                 self._statements.append((match[1], match[2]))
@@ -40,11 +40,11 @@ class BenchLog(StackLog):
         return any(mark in text for _, text in self._statements)
 
     def drop(self, mark: str) -> None:
-        """Leave out the statement with this text."""
+        """Do not count the statement with this text."""
         self._statements = [(transaction, text) for transaction, text in self._statements if mark not in text]
 
     def forget(self) -> None:
-        """Begin to count anew."""
+        """Start counting from zero."""
         self._statements.clear()
 
     def counts(self) -> dict[str, int]:

@@ -16,11 +16,11 @@ class Steps:
         self._done = 0
 
     def expect(self, total: int) -> None:
-        """So many steps will be made."""
+        """Set how many steps there will be."""
         self._progress.update(self._task, total=total)
 
     def begin(self, what: str) -> None:
-        """The step before this one is done."""
+        """Show the next step; the one before it is done."""
         self._progress.update(self._task, description=what, completed=self._done)
         self._done += 1
 

@@ -19,7 +19,7 @@ TARGETS: Final = {
 
 
 def print_comparison(report: Json) -> None:
-    """The checkout beside the baseline and the lower bound."""
+    """Print the checkout beside the baseline and the lower bound."""
     console = _console()
     console.print(_latencies(report))
     console.print(_ratios(report))
@@ -30,7 +30,7 @@ def print_comparison(report: Json) -> None:
 
 
 def print_growth(report: Json) -> None:
-    """What a checkout costs at each point."""
+    """Print what a checkout costs at each point."""
     console = _console()
     console.print(_growth_table(report))
     what, points = report["growth"], report["points"]
@@ -43,7 +43,7 @@ def print_growth(report: Json) -> None:
 
 
 def print_memory(report: Json) -> None:
-    """Memory over many checkouts."""
+    """Print the memory over many checkouts."""
     console = _console()
     points = report["points"]
     roles = list(points[0]["memory_mb"])
@@ -69,7 +69,14 @@ def _latencies(report: Json) -> Table:
     for subject in _ALL:
         for load, title in _LOADS:
             figures = report[subject][load]
-            _add(table, subject, title, figures.get("per_second", ""), figures["p50_ms"], figures["p99_ms"])
+            _add(
+                table,
+                subject.replace("_", " "),
+                title,
+                figures.get("per_second", ""),
+                figures["p50_ms"],
+                figures["p99_ms"],
+            )
     for subject in _SUBJECTS:
         half = report["open_loop"][subject]
         _add(table, subject, "open, half capacity", half["offered_per_second"], half["p50_ms"], half["p99_ms"])
@@ -92,9 +99,9 @@ def _ratios(report: Json) -> Table:
 
 def _costs(cpu_ms: Json) -> Table:
     roles = list(dict.fromkeys(role for subject in _ALL for role in cpu_ms[subject] if role != "total"))
-    table = _table("CPU ms an operation", *roles, "total")
+    table = _table("CPU ms an operation", *(role.replace("_", " ") for role in roles), "total")
     for subject in _ALL:
-        _add(table, subject, *(cpu_ms[subject].get(role, "") for role in (*roles, "total")))
+        _add(table, subject.replace("_", " "), *(cpu_ms[subject].get(role, "") for role in (*roles, "total")))
     return table
 
 

@@ -27,7 +27,7 @@ class Background:
         self._sleepers: set[asyncio.Event] = set()
 
     def start(self) -> list[asyncio.Task[None]]:
-        """Begin; the caller cancels the tasks."""
+        """Start the tasks; the caller cancels them."""
         tasks = [asyncio.create_task(self._settle_for_ever())]
         url, secret = self._settings.webhook_url, self._settings.webhook_secret
         if url and secret:
@@ -45,7 +45,7 @@ class Background:
             sleeper.set()
 
     async def wait(self, seconds: float) -> None:
-        """Sleep so long, or until woken."""
+        """Sleep for so many seconds, or until `wake`."""
         sleeper = asyncio.Event()
         self._sleepers.add(sleeper)
         try:

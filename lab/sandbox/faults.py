@@ -48,7 +48,7 @@ class Faults:
             setattr(self, name, value)
 
     def as_dict(self) -> dict[str, Any]:
-        """All of it, for ``GET /sandbox/faults``."""
+        """Every fault with its value, for ``GET /sandbox/faults``."""
         return asdict(self)
 
     async def before_execution(self) -> None:

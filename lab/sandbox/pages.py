@@ -49,7 +49,7 @@ def routes() -> list[Route]:
 
 
 async def healthz(_: Request) -> Response:
-    """Alive."""
+    """GET /healthz: the provider runs."""
     return JSONResponse({"status": "ok"})
 
 

@@ -8,7 +8,7 @@ class StackError(CheckoutError):
 
 
 class PortInUse(StackError):
-    """Somebody listens already where a server of ours should. ``port`` is the one."""
+    """Another program listens already where a server of the stack should. ``port`` is the one."""
 
     def __init__(self, port: int, wanted_by: str, remedy: str) -> None:
         super().__init__(f"port {port} is in use, and {wanted_by} wants it: {remedy}")

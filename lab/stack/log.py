@@ -28,14 +28,14 @@ class StackLog:
             directory.mkdir(parents=True, exist_ok=True)
 
     def take(self, role: str, line: str) -> None:
-        """One line of a child."""
+        """Take one line of a child's output."""
         if self.directory:
             self._file(role).write(line + "\n")
         if not (self._quiet and role in _TALKATIVE):
             self._show(role, line)
 
     def announce(self, line: str) -> None:
-        """One line of our own."""
+        """Write one line of the stack itself."""
         if not self._terminal:
             self._file("checkout").write(f"{datetime.now(UTC).isoformat(timespec='milliseconds')} {line}\n")
         self._show("checkout", line)

@@ -63,7 +63,7 @@ class Plan:
         return f"http://{HOST}:{self.ports.temporal_ui}"
 
     def sandbox(self) -> Program:
-        """The payment provider."""
+        """The program of the sandbox provider."""
         settings = {
             "CHECKOUT_SANDBOX_HOST": HOST,
             "CHECKOUT_SANDBOX_PORT": str(self.ports.sandbox),
@@ -88,7 +88,7 @@ class Plan:
         return replace(program, role=role)
 
     def api(self) -> Program:
-        """The API."""
+        """The program of the API."""
         keys = (f"storefront:storefront:{self.secrets.storefront_key}", f"support:support:{self.secrets.support_key}")
         settings = {
             **self._temporal(),

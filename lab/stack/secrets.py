@@ -25,7 +25,7 @@ class DevSecrets:
         """Those of the file, or new ones in it.
 
         Raises:
-            StackError: the file is there and is not one of ours.
+            StackError: the file is damaged.
         """
         if path.exists():
             return cls._load(path)

@@ -147,6 +147,11 @@ def _link(each: Distribution, site_packages: Path) -> None:
             target.chmod(target.stat().st_mode | _OTHERS_MAY_READ)
 
 
+def show(role: str, line: str) -> None:
+    """Take a line of a process's output, which pytest shows for a test that fails."""
+    sys.stderr.write(f"{role:>8} | {line}\n")
+
+
 def _is_script(path: Path) -> bool:
     with path.open("rb") as file:
         return file.read(2) == b"#!"

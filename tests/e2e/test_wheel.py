@@ -20,8 +20,7 @@ from checkout.cli.main import LABORATORY_COMMANDS
 from checkout.config.settings import DatabaseSettings
 from lab.stack.processes.ports import HOST
 from lab.stack.processes.process import running
-from tests.conftest import say
-from tests.e2e.installed import Installed, declared_by, install, python_for
+from tests.e2e.installed import Installed, declared_by, install, python_for, show
 from tests.support.dev_process import checkout_dev, temporary_directory
 from tests.support.sandbox_server import API_KEY, RETURN_URL, SandboxServer
 
@@ -153,8 +152,8 @@ async def test_the_product_alone_migrates_serves_and_sells(
     imported = await product.checkout("catalog", "import", "catalogue.csv", settings=database)
     assert imported == "1 article imported\n"
     async with (
-        running(product.program("worker", worker_port, worker), say),
-        running(product.program("api", api_port, api), say),
+        running(product.program("worker", worker_port, worker), show),
+        running(product.program("api", api_port, api), show),
     ):
         bought = await buy(agent["CHECKOUT_API_URL"])
         assert (bought["status"], bought["total_minor"]) == ("confirmed", 1980)

@@ -21,7 +21,7 @@ class BareWorkflow:
         self._ids = (f"{name}-{uuid.uuid4().hex}-{number}" for number in itertools.count())
 
     async def connect(self) -> "BareWorkflow":
-        """One more client, which needs nothing of its own."""
+        """Return one more client; it needs no connection of its own."""
         return self
 
     async def __call__(self) -> None:
@@ -37,14 +37,14 @@ class BareWorkflow:
         return elapsed
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: the connection is shared."""
 
 
 def baseline(client: Client) -> BareWorkflow:
-    """Four empty activities, as anybody would write their first."""
+    """The clients of the baseline."""
     return BareWorkflow(client, "baseline", BaselineWorkflow, BASELINE_QUEUE)
 
 
 def lower_bound(client: Client) -> BareWorkflow:
-    """A checkout's steps, and nothing in them."""
+    """The clients of the lower bound."""
     return BareWorkflow(client, "lower_bound", LowerBoundWorkflow, LOWER_BOUND_QUEUE)

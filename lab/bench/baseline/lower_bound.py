@@ -22,7 +22,7 @@ class LowerBoundWorkflow:
 
     @workflow.run
     async def run(self) -> None:
-        """Call them one after the other."""
+        """Run the steps one after the other."""
         await workflow.execute_local_activity(do_nothing, start_to_close_timeout=_TIMEOUT)
         await workflow.execute_local_activity(do_nothing, start_to_close_timeout=_TIMEOUT)
         await workflow.execute_activity(do_nothing, start_to_close_timeout=_TIMEOUT)

@@ -1,4 +1,4 @@
-"""The bench's own hands in PostgreSQL: it stocks the shelves, asks how checkouts ended, and has statements logged."""
+"""What the bench does in PostgreSQL itself: it stocks articles, counts how checkouts ended, has statements logged."""
 
 import asyncio
 import uuid
@@ -33,7 +33,7 @@ class BenchDatabase:
         await self.run(_STOCK, {"units": _UNITS, "skus": list(SKUS)})
 
     async def endings(self) -> dict[str, int]:
-        """How many checkouts of ours are in each state."""
+        """Count the bench's checkouts by state."""
         return dict(await self.run(_ENDED))
 
     async def run(self, statement: LiteralString, parameters: dict[str, Any] | None = None) -> list[tuple[Any, ...]]:
@@ -43,7 +43,7 @@ class BenchDatabase:
             return await cursor.fetchall() if cursor.description else []
 
     async def version(self) -> str:
-        """Such as 18.6."""
+        """Return the server's version, such as 18.6."""
         return str((await self.run("SHOW server_version"))[0][0])
 
     @asynccontextmanager

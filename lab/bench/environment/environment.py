@@ -60,15 +60,15 @@ class BenchEnvironment:
     webhooks: bool = True
 
     def storefront(self, cart: Cart | None = None) -> Storefront:
-        """Customers who buy this cart."""
+        """Return customers who buy this cart."""
         return Storefront(self.info, cart or Cart(SKUS), self.tally)
 
     def baseline(self) -> bare.BareWorkflow:
-        """The baseline's clients."""
+        """Return clients that run the baseline."""
         return bare.baseline(self.temporal)
 
     def lower_bound(self) -> bare.BareWorkflow:
-        """The lower bound's clients."""
+        """Return clients that run the lower bound."""
         return bare.lower_bound(self.temporal)
 
     async def measured(self, load: Awaitable[Sample]) -> Sample:

@@ -1,4 +1,4 @@
-"""What the processes burn and hold, by role."""
+"""The processor time and the memory of the processes, by role."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -23,12 +23,12 @@ class Processes:
         self._roles = {role: [psutil.Process(pid) for pid in numbers] for role, numbers in everyone.items()}
 
     def add(self, role: str, pid: int) -> None:
-        """One more process of the role."""
+        """Count one more process for the role."""
         self._roles[role].append(psutil.Process(pid))
 
     def cpu_seconds(self) -> dict[str, float]:
         """Processor time so far, of each role's processes and of all that they started (but not of what we did)."""
-        return {role: sum(map(_burnt, self._family(role))) for role in self._roles}
+        return {role: sum(map(_used_seconds, self._family(role))) for role in self._roles}
 
     def gone(self) -> list[str]:
         """The roles of which a process has ended."""
@@ -52,7 +52,7 @@ def _lives(process: psutil.Process) -> bool:
     return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
 
 
-def _burnt(process: psutil.Process) -> float:
+def _used_seconds(process: psutil.Process) -> float:
     try:
         times = process.cpu_times()
     except psutil.NoSuchProcess:
@@ -64,5 +64,5 @@ def _burnt(process: psutil.Process) -> float:
 
 
 def spent(before: Mapping[str, float], after: Mapping[str, float]) -> dict[str, float]:
-    """What each role burnt in between, in seconds."""
+    """The processor time of each role in between, in seconds."""
     return {role: after[role] - before[role] for role in after}

@@ -38,7 +38,7 @@ class KeptConnection:
 
     @classmethod
     async def open(cls, host: str, port: int) -> Self:
-        """Connect."""
+        """Connect to the server."""
         reader, writer = await asyncio.open_connection(host, port)
         return cls(reader, writer, f"{host}:{port}")
 
@@ -54,7 +54,7 @@ class KeptConnection:
         return KeptResponse(int(head[9:12]), content, int(pause[1]) if pause else 0)
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         self._writer.close()
 
 

@@ -14,10 +14,10 @@ class LoadClient(Protocol):
     """One client, which does one operation at a time."""
 
     async def __call__(self) -> None:
-        """Do one, to its end."""
+        """Do one operation, to its end."""
 
     def close(self) -> None:
-        """Be done."""
+        """Close what the client holds."""
 
 
 class Subject(Protocol):
@@ -25,10 +25,10 @@ class Subject(Protocol):
 
     @property
     def name(self) -> str:
-        """As in the report."""
+        """The subject's name in the report."""
 
     async def connect(self) -> LoadClient:
-        """One more client."""
+        """Return one more client."""
 
 
 async def closed_loop(subject: Subject, clients: int, seconds: float) -> Sample:

@@ -50,7 +50,7 @@ def latency_figures(samples: Iterable[Sample]) -> dict[str, float]:
 
 
 def load_figures(samples: Iterable[Sample]) -> dict[str, float]:
-    """The same with ``per_second`` before them."""
+    """``per_second``, ``p50_ms`` and ``p99_ms``, each the median over the rounds."""
     rounds = list(samples)
     return {"per_second": rounded(median(s.per_second for s in rounds))} | latency_figures(rounds)
 
@@ -65,7 +65,7 @@ def cpu_figures(samples: Iterable[Sample]) -> dict[str, float]:
 
 
 def median(values: Iterable[float]) -> float:
-    """The middle one."""
+    """The middle value."""
     return statistics.median(values)
 
 

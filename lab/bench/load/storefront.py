@@ -68,7 +68,7 @@ class Storefront:
             raise self.away(error) from None
 
     def away(self, error: Exception) -> BenchError:
-        """The API cannot be measured."""
+        """Make the error that says that the API is away."""
         host, port = self._place
         return BenchError(f"the API at {host}:{port} cannot be reached ({error!r}): nothing is reported")
 
@@ -84,7 +84,7 @@ class Storefront:
         return self.headers() | {"Idempotency-Key": next(self._keys)}, json.dumps(body).encode()
 
     def headers(self) -> dict[str, str]:
-        """What every request of ours has."""
+        """The headers of every request."""
         return {"Authorization": f"Bearer {self._key}", "Content-Type": "application/json"}
 
 
@@ -145,5 +145,5 @@ class Customer:
             raise self._storefront.away(error) from None
 
     def close(self) -> None:
-        """Leave the shop."""
+        """Close the connection."""
         self._connection.close()

@@ -54,7 +54,7 @@ class FaultRunner:
         return await asyncio.gather(*self._recoveries)
 
     def stop(self) -> None:
-        """Measure no more."""
+        """Stop measuring recoveries."""
         for recovery in self._recoveries:
             recovery.cancel()
 

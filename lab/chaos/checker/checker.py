@@ -136,7 +136,7 @@ async def table_violations(connection: AsyncConnection[Any], resting: frozenset[
     """
     found = []
     for name, query in table_checks.ALWAYS.items():
-        # The queries are constants of ours.
+        # The queries are constants of this program.
         found += [Violation(name, *row) for row in await (await connection.execute(query.encode())).fetchall()]
     if resting is not None:
         parameters = {"at_work": sorted(resting)}

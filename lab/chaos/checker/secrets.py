@@ -48,7 +48,7 @@ class Scanner:
                 yield f"a card number ending in {digits[-4:].decode()}"
 
     def violations(self, place: str, content: bytes | mmap.mmap) -> list[Violation]:
-        """The same, as violations at this place."""
+        """What is found there, as violations at this place."""
         return [Violation(_CHECK, place, what) for what in sorted(set(self.finds(content)))]
 
 
@@ -70,7 +70,7 @@ def secrets_of(directory: Path, database_url: str) -> dict[str, str]:
 
 
 async def scan_tables(connection: AsyncConnection[Any], scanner: Scanner) -> list[Violation]:
-    """Every row of every table of ours."""
+    """Scan every row of every table of the shop."""
     cursor = await connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1")
     found: list[Violation] = []
     for (table,) in await cursor.fetchall():

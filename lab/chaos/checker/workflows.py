@@ -32,7 +32,7 @@ class WorkflowRun:
 
 
 async def read_runs(client: Client, ours: Collection[str]) -> list[WorkflowRun]:
-    """Every run of a checkout that Temporal lists, and the state of ours as it is at this moment.
+    """Every run of a checkout that Temporal lists, and the present state of those that are the campaign's.
 
     Raises:
         temporalio.service.RPCError: Temporal is away.
@@ -84,7 +84,7 @@ def unfinished(runs: Iterable[WorkflowRun], accepted: Collection[str], tables: T
 
 
 def run_violations(runs: Iterable[WorkflowRun], ours: Collection[str], tables: Tables) -> list[Violation]:
-    """What is wrong with the runs of ours: of what was accepted, or is in the tables.
+    """What is wrong with the runs of the campaign's checkouts: those accepted, or in the tables.
 
     A workflow that somebody has started past the API, with whatever input, is nobody's checkout.
     """

@@ -11,32 +11,32 @@ _BUYERS = (60, 200)
 
 
 async def storm(_: System, shoppers: Shoppers, rng: random.Random, __: float) -> None:
-    """The same request under the same key, many times at once."""
+    """Send one request under one key, many times at once."""
     await shoppers.storm(rng, rng.randint(*_COPIES))
 
 
 async def other_body(_: System, shoppers: Shoppers, rng: random.Random, __: float) -> None:
-    """Another body under a used key."""
+    """Send another body under a key that was used."""
     await shoppers.other_body(rng)
 
 
 async def vanish(_: System, shoppers: Shoppers, rng: random.Random, __: float) -> None:
-    """Gone in mid-POST."""
+    """Close the connection in mid-POST, and come back later."""
     await shoppers.vanish(rng)
 
 
 async def two_keys(_: System, shoppers: Shoppers, rng: random.Random, __: float) -> None:
-    """One cart under two keys."""
+    """Submit one cart twice at once, under two keys."""
     await shoppers.two_keys(rng)
 
 
 async def burst(_: System, shoppers: Shoppers, rng: random.Random, __: float) -> None:
-    """Far more than capacity, for a moment."""
+    """Start far more checkouts at once than there is capacity for."""
     await shoppers.burst(rng, rng.randint(*_BURST))
 
 
 async def hot_sku(_: System, shoppers: Shoppers, rng: random.Random, __: float) -> None:
-    """A crowd wants one article."""
+    """Have a crowd buy one article, of which there are few."""
     await shoppers.hot_sku(rng, rng.randint(*_BUYERS))
 
 

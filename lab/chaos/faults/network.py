@@ -18,7 +18,7 @@ _RESET_PAUSE_SECONDS = (0.05, 0.8)
 
 
 async def degrade_any(how: LinkConditions, system: System, _: Shoppers, rng: random.Random, seconds: float) -> None:
-    """One link, any of them, has these conditions."""
+    """Put one link, any of them, under these conditions."""
     async with degraded(how, system.links[rng.choice(sorted(system.links))]):
         await asyncio.sleep(seconds)
 
@@ -26,7 +26,7 @@ async def degrade_any(how: LinkConditions, system: System, _: Shoppers, rng: ran
 async def degrade(
     links: tuple[str, ...], how: LinkConditions, system: System, _: Shoppers, __: random.Random, seconds: float
 ) -> None:
-    """These links have these conditions."""
+    """Put these links under these conditions."""
     async with degraded(how, *(system.links[name] for name in links)):
         await asyncio.sleep(seconds)
 
@@ -38,7 +38,7 @@ async def cut_any(system: System, _: Shoppers, rng: random.Random, seconds: floa
 
 
 async def cut_at(links: tuple[str, ...], system: System, _: Shoppers, __: random.Random, seconds: float) -> None:
-    """These links are closed and refuse connections."""
+    """Close these links; they refuse connections."""
     async with cut(*(system.links[name] for name in links)):
         await asyncio.sleep(seconds)
 

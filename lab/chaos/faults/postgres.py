@@ -28,14 +28,14 @@ async def conflicts(system: System, _: Shoppers, __: random.Random, seconds: flo
 
 
 async def read_only(system: System, _: Shoppers, __: random.Random, seconds: float) -> None:
-    """Nothing can be written."""
+    """Have PostgreSQL refuse every write."""
     await system.up("postgres")
     async with system.rival.setting("default_transaction_read_only", "on"):
         await asyncio.sleep(seconds)
 
 
 async def no_connection_left(system: System, _: Shoppers, __: random.Random, seconds: float) -> None:
-    """Every connection is somebody else's."""
+    """Have other sessions take every connection."""
     await system.up("postgres")
     async with system.rival.every_connection() as count:
         system.note(f"a rival holds {count} connections")
@@ -53,5 +53,7 @@ FAULTS = (
     Fault("postgres-serialization", "postgres", "transactions that meet fail with 40001", conflicts, (3, 8)),
     Fault("postgres-read-only", "postgres", "PostgreSQL takes no writes", read_only, (2, 6)),
     Fault("postgres-connections-exhausted", "postgres", "a rival takes every connection", no_connection_left, (2, 6)),
-    Fault("postgres-sessions-ended", "postgres", "pg_terminate_backend for every session of ours", sessions_ended),
+    Fault(
+        "postgres-sessions-ended", "postgres", "pg_terminate_backend for every session of the product", sessions_ended
+    ),
 )

@@ -47,12 +47,12 @@ async def pause(roles: Sequence[str], system: System, _: Shoppers, rng: random.R
 
 
 async def terminate_worker(system: System, _: Shoppers, rng: random.Random, __: float) -> None:
-    """SIGTERM for one worker."""
+    """Send SIGTERM to one worker."""
     system.terminate(rng.choice(WORKERS))
 
 
 async def stop_postgres_immediately(system: System, _: Shoppers, __: random.Random, ___: float) -> None:
-    """SIGQUIT for the postmaster."""
+    """Send SIGQUIT to the postmaster."""
     system.stop_immediately()
 
 

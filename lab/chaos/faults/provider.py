@@ -31,7 +31,7 @@ async def sandbox(system: System, **changes: object) -> AsyncIterator[None]:
 
 
 async def misbehave(changes: dict[str, object], system: System, _: Shoppers, __: random.Random, seconds: float) -> None:
-    """The provider has these faults."""
+    """Have the provider misbehave in this way."""
     async with sandbox(system, **changes):
         await asyncio.sleep(seconds)
 

@@ -26,12 +26,12 @@ _PAYMENTS = """
 
 
 async def forge(system: System, _: Shoppers, rng: random.Random, __: float) -> None:
-    """An event that somebody else has signed."""
+    """Send an event that somebody else has signed."""
     await _must_be_refused(system, rng, "whsec_of_somebody_else", int(time.time()))
 
 
 async def replay_old(system: System, _: Shoppers, rng: random.Random, __: float) -> None:
-    """An event that we signed long ago."""
+    """Send an event that was signed an hour ago."""
     await _must_be_refused(system, rng, _secret(system), int(time.time()) - _AGE_SECONDS)
 
 

@@ -46,7 +46,7 @@ class Load:
 
     @property
     def promises(self) -> Sequence[Promise]:
-        """What every key was told."""
+        """What the shop has told for every key."""
         return [session.promise for session in self.sessions]
 
     @property
@@ -127,17 +127,17 @@ class Load:
                 await self._leave([task for task, session in self._tasks.items() if session.accepted_at is None])
         await self._leave(list(self._tasks))
 
-    async def look_again(self, patience_seconds: float) -> None:
+    async def look_again(self, timeout_seconds: float) -> None:
         """Have every promise's ``last`` be what HTTP says of it now.
 
         Raises:
-            TimeoutError: one of them got no response within ``patience_seconds``. All together may take longer.
+            TimeoutError: one of them got no response within ``timeout_seconds``. All together may take longer.
         """
         gate = asyncio.Semaphore(_LOOKS_AT_ONCE)
 
         async def look(session: Session) -> None:
             try:
-                async with gate, asyncio.timeout(patience_seconds):
+                async with gate, asyncio.timeout(timeout_seconds):
                     path = f"/v1/checkouts/{session.checkout_id}"
                     response = await self.clients.shop.request("GET", path, frozenset({200}))
             except CheckoutFailed:

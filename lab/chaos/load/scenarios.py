@@ -86,7 +86,7 @@ class Scenario:
 
     @property
     def method(self) -> str:
-        """What is paid with first."""
+        """The first payment method."""
         return str(self.body["payment_method"])
 
 

@@ -43,7 +43,7 @@ class LinkShaper:
 
     @property
     def now(self) -> LinkConditions:
-        """The conditions of the moment."""
+        """The present conditions."""
         return self._now
 
     def change(self, conditions: LinkConditions) -> None:
@@ -61,7 +61,7 @@ class LinkShaper:
         await self._moving.wait()
 
     def pieces(self, data: bytes) -> list[bytes]:
-        """The chunk as it is sent."""
+        """Cut a chunk into the pieces that are sent."""
         longest = self._now.slice_bytes
         if not longest:
             return [data]

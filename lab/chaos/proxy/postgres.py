@@ -40,12 +40,12 @@ class CommitTrap:
     is_armed: bool = False
 
     def arm(self, moment: Moment, spare: int = 0, then: Callable[[], None] | None = None, *, about: str = "") -> None:
-        """Spring at one of the next commits."""
+        """Cut the connection at one of the next commits."""
         self.moment, self.spare, self.then, self.about = moment, spare, then, about
         self.seen, self.is_armed = 0, True
 
     def disarm(self) -> None:
-        """Let everything pass."""
+        """Let every commit pass."""
         self.is_armed, self.then = False, None
 
     def is_due(self, written: str) -> bool:

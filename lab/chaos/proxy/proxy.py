@@ -43,7 +43,7 @@ class Proxy:
 
     @property
     def connections(self) -> int:
-        """How many there are at the moment."""
+        """How many connections there are at the moment."""
         return len(self._connections)
 
     def change(self, conditions: LinkConditions) -> None:

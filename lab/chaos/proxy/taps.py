@@ -36,7 +36,7 @@ class TapReply(Exception):
 
 
 class NoTap:
-    """Lets everything pass."""
+    """Changes nothing."""
 
     def from_client(self, data: bytes) -> bytes:
         """The data unchanged."""

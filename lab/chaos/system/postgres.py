@@ -80,7 +80,7 @@ class Rival:
         """Lock articles and then checkouts, each in the order opposite to the product's, and give it all up again."""
         async with self.session() as session:
             await session.execute(_PATIENT)
-            # A time-out of ours ends a round like its success does.
+            # A timeout here ends a round, as its success does.
             with suppress(psycopg.OperationalError):
                 async with session.transaction(force_rollback=True):
                     await session.execute(_PRODUCTS)

@@ -85,12 +85,12 @@ class System:
         self._end("postgres", signal.SIGQUIT)
 
     def pause(self, role: str) -> None:
-        """SIGSTOP for the process and its children."""
+        """Send SIGSTOP to the process and its children."""
         self._paused.add(role)
         self._supervisor.signal(role, signal.SIGSTOP, with_children=True)
 
     def resume(self, role: str) -> None:
-        """SIGCONT."""
+        """Send SIGCONT to them."""
         self._paused.discard(role)
         self._supervisor.signal(role, signal.SIGCONT, with_children=True)
 

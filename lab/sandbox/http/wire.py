@@ -18,12 +18,12 @@ class CuttableConnection(AutoHTTPProtocol):  # type: ignore[misc, valid-type]  #
     """uvicorn's connection, which ASGI cannot cut; this one can be found by its peer and cut."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Remember the transport."""
+        """Register the transport by its peer."""
         super().connection_made(transport)
         self.app_state.setdefault("transports", {})[transport.get_extra_info("peername")[:2]] = transport
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget it."""
+        """Remove the transport."""
         self.app_state["transports"].pop(self.transport.get_extra_info("peername")[:2], None)
         super().connection_lost(exc)
 

@@ -61,7 +61,7 @@ class SandboxLedger:
         prepare(self.db)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self.db.close()
 
     @contextmanager
@@ -76,12 +76,12 @@ class SandboxLedger:
         self.db.execute("COMMIT")
 
     def note(self, name: str) -> str | None:
-        """What the file says of itself under this name."""
+        """Read a fact about the ledger itself; None when there is none."""
         row = self.db.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
         return row[0] if row else None
 
     def set_note(self, name: str, value: str) -> None:
-        """Have the file say so of itself."""
+        """Write a fact about the ledger itself."""
         self.db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
 
     def get(self, table: Table, name: str, owner: str | None = None) -> Json | None:

@@ -33,7 +33,7 @@ class PortClaim:
             raise
 
     def close(self) -> None:
-        """Give the port back."""
+        """Release the port."""
         self._claim.close()
 
     def __enter__(self) -> Self:

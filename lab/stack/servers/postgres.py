@@ -175,7 +175,7 @@ class EmbeddedPostgres:
         """Forget a server that was killed, when its number belongs to another program by now.
 
         PostgreSQL itself only asks whether the number is alive. The caller owns the directory, so nobody starts a
-        server on it meanwhile; and a server that lives is left alone.
+        server on it meanwhile; and nothing is done to a server that lives.
         """
         pid_file = self._data / "postmaster.pid"
         if pid_file.exists():
@@ -205,5 +205,5 @@ def _account(data: Path) -> tuple[int, int]:
 
 
 def _environment() -> dict[str, str]:
-    # Nothing of ours: a PGPORT or PGOPTIONS in the developer's shell is meant for another server.
+    # Nothing of the shell's: a PGPORT or PGOPTIONS in the developer's shell is meant for another server.
     return {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}

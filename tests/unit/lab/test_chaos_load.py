@@ -109,7 +109,7 @@ def accepted(load: Load, number: int) -> None:
     load.sessions.append(session)
 
 
-async def looked_again(response_takes_seconds: float, checkouts: int, patience_seconds: float) -> list[str]:
+async def looked_again(response_takes_seconds: float, checkouts: int, timeout_seconds: float) -> list[str]:
     """What HTTP says of each checkout in the end, of a shop that takes so long for one response."""
 
     async def shop(request: httpx.Request) -> httpx.Response:
@@ -123,14 +123,14 @@ async def looked_again(response_takes_seconds: float, checkouts: int, patience_s
         load = Load(clients, 1, complaints)
         for number in range(checkouts):
             accepted(load, number)
-        await load.look_again(patience_seconds)
+        await load.look_again(timeout_seconds)
         return [session.promise.last["id"] for session in load.sessions if session.promise.last]
 
 
 async def test_to_look_at_all_may_take_longer_than_to_look_at_one() -> None:
-    assert await looked_again(0.05, checkouts=80, patience_seconds=0.4) == [f"chk_{number}" for number in range(80)]
+    assert await looked_again(0.05, checkouts=80, timeout_seconds=0.4) == [f"chk_{number}" for number in range(80)]
 
 
 async def test_a_shop_that_does_not_respond_is_not_waited_for() -> None:
     with pytest.raises(TimeoutError):
-        await looked_again(30, checkouts=20, patience_seconds=0.1)
+        await looked_again(30, checkouts=20, timeout_seconds=0.1)

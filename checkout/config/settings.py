@@ -188,7 +188,7 @@ class ApiSettings(Group):
     api_host: Annotated[str, Field(description="where the API listens")] = "127.0.0.1"
     api_port: Annotated[Port, Field(description="port of the API")] = 8000
     api_shed_above_seconds: Annotated[Seconds, Field(description="new checkouts that would take longer are shed")] = 2
-    api_max_requests: Annotated[int, Field(ge=1, le=10**6, description="requests of each kind answered at once")] = 1000
+    api_max_requests: Annotated[int, Field(ge=1, le=10**6, description="requests of each kind served at once")] = 1000
     payment_stuck_after_seconds: Annotated[
         Seconds, Field(description="automatic payment tries before support is called")
     ] = 120

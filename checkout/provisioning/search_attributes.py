@@ -12,7 +12,7 @@ _KEYWORD = IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
 
 
 async def register_search_attributes(client: Client) -> list[str]:
-    """Register those that the client's namespace lacks, and answer their names.
+    """Register those that the client's namespace lacks, and return their names.
 
     Raises:
         ConfigurationError: one of them has another type already, or the server lets nobody register them this way,
@@ -30,10 +30,10 @@ async def register_search_attributes(client: Client) -> list[str]:
 async def _known(client: Client) -> dict[str, int]:
     request = ListSearchAttributesRequest(namespace=client.namespace)
     try:
-        answer = await client.operator_service.list_search_attributes(request)
+        response = await client.operator_service.list_search_attributes(request)
     except RPCError as error:
         raise _explained(error, client.namespace) from error
-    return dict(answer.custom_attributes)
+    return dict(response.custom_attributes)
 
 
 def _refuse_other_types(known: dict[str, int]) -> None:

@@ -1,7 +1,7 @@
 """What a test payment method is, and those that pay, decline or fail on the way.
 
-Those of Stripe's keep their names and their behaviour (https://docs.stripe.com/testing); ``pm_sandbox_*`` are faults of
-ours. A new one is a row here, or in `lab.sandbox.objects.methods`.
+Those of Stripe's keep their names and their behaviour (https://docs.stripe.com/testing); ``pm_sandbox_*`` are faults
+that Stripe does not offer. A new one is a row here, or in `lab.sandbox.objects.methods`.
 """
 
 from dataclasses import dataclass

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import typer
 
+from checkout.cli.catalogue_file import import_catalogue
 from checkout.cli.failures import database_explained
 from checkout.config.settings import DatabaseSettings, load
-from checkout.db.catalogue import import_catalogue
 from checkout.db.session import create_engine
 
 

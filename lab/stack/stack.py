@@ -12,9 +12,9 @@ from typing import Any
 
 from sqlalchemy import text
 
+from checkout.cli.catalogue_file import import_catalogue
 from checkout.cli.dev_stack import STACK_FILE
 from checkout.config.settings import DatabaseSettings, ReconcileSettings, load
-from checkout.db.catalogue import import_catalogue
 from checkout.db.migrate import migrate
 from checkout.db.session import create_engine
 from checkout.provisioning.schedule import schedule_reconciliation

@@ -6,8 +6,8 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
+from checkout.cli.catalogue_file import import_catalogue
 from checkout.config.settings import WorkerSettings
-from checkout.db.catalogue import import_catalogue
 from checkout.db.session import Database
 from checkout.domain.errors import InvalidCatalogue
 from tests.support.api_process import Storefront, open_storefront, problem

@@ -16,8 +16,8 @@ from pydantic import SecretStr
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from checkout.cli.catalogue_file import COLUMNS, import_catalogue
 from checkout.config.settings import DatabaseSettings
-from checkout.db.catalogue import COLUMNS, import_catalogue
 from checkout.db.session import create_engine
 from tests.support.invariants import violations
 

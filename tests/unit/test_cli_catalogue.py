@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from checkout.db.catalogue import Product, read_catalogue
+from checkout.cli.catalogue_file import read_catalogue
+from checkout.db.catalogue import Product
 from checkout.domain.errors import InvalidCatalogue
 from tests.support.names import NAMES
 

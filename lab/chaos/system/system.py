@@ -12,8 +12,8 @@ import httpx
 from pydantic import SecretStr
 from temporalio.client import Client
 
+from checkout.cli.catalogue_file import COLUMNS, import_catalogue
 from checkout.config.settings import DatabaseSettings, TemporalSettings
-from checkout.db.catalogue import COLUMNS, import_catalogue
 from checkout.db.session import create_engine
 from checkout.temporal.client import connect
 from lab.chaos.proxy.proxy import Proxy

@@ -1,4 +1,4 @@
-"""The worker's parts put together: settings, database, provider, activities, workflow. Runs as ``python worker.py``."""
+"""The worker's composition root: settings, database, provider, activities, workflows. Runs as ``python worker.py``."""
 
 import asyncio
 import logging
@@ -48,9 +48,9 @@ def build_worker(
     runner: WorkflowRunner | None = None,
     own_events: OwnEvents = OF_TEST_MODE,
 ) -> Worker:
-    """Everything that a worker does, ready to run.
+    """A worker with every workflow and activity, ready to run.
 
-    ``own_events``: which of the provider's are believed; by default those of its test mode, as the sandbox sends them.
+    ``own_events``: which of the provider's events count; by default those of its test mode, as the sandbox sends them.
     ``runner``: by default workflows run without the SDK's sandbox, whose imports cost more than a checkout. Tests run
     them within it (`SandboxedWorkflowRunner`), so that what it forbids never gets as far as production.
     """
@@ -80,11 +80,11 @@ def _activities(
     stock = StockActivities(database)
     orders = OrderActivities(database)
     payments = PaymentActivities(database, gateway)
-    truth = PaymentInquiryActivities(database, gateway)
-    records = AuditActivities(database, own_events)
+    inquiry = PaymentInquiryActivities(database, gateway)
+    audit = AuditActivities(database, own_events)
     reconcile = ReconcileActivities(database, client)
     ledger = LedgerActivities(database, gateway, client)
-    repair = OrphanPaymentActivities(database, gateway)
+    orphans = OrphanPaymentActivities(database, gateway)
     hold = ProviderHoldActivities(database, gateway, client)
     return [
         stock.reserve_stock,
@@ -94,20 +94,20 @@ def _activities(
         orders.confirm_order,
         payments.charge_payment,
         payments.refund_payment,
-        truth.look_up_payment,
-        truth.settle_payment,
-        truth.resolve_payment,
-        records.await_whole_task,
-        records.record_status,
-        records.record_staff_action,
-        records.record_payment_events,
+        inquiry.look_up_payment,
+        inquiry.settle_payment,
+        inquiry.resolve_payment,
+        audit.await_whole_task,
+        audit.record_status,
+        audit.record_staff_action,
+        audit.record_payment_events,
         reconcile.compare_workflows,
         reconcile.compare_stock,
         reconcile.compare_endings,
         reconcile.match_events,
         ledger.compare_ledger,
-        repair.give_back,
-        repair.settle_after_end,
+        orphans.give_back,
+        orphans.settle_after_end,
         hold.wait_for_provider,
         hold.probe_provider,
         hold.tell_waiting,

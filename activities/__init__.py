@@ -1,1 +1,5 @@
-"""What touches the world: each do beside its undo. The tables stay right if one runs twice, late, or after its undo."""
+"""What touches the world: each do beside its undo, and the small writes beside the steps. Each may run twice or late.
+
+When and how often they run is decided in `workflows`; their SQL is in `checkout.db`, the provider's API in
+`checkout.payments`.
+"""

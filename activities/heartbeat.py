@@ -1,4 +1,4 @@
-"""Lets an activity that waits for somebody else be found dead in seconds, without ever being stopped in its middle."""
+"""Heartbeats: a dead worker is noticed within seconds, and an activity is never stopped in its middle."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -14,10 +14,10 @@ _BEAT_SECONDS = HEARTBEAT_TIMEOUT_SECONDS / 3
 
 
 async def with_heartbeat(work: Coroutine[Any, Any, T]) -> T:
-    """Run ``work`` to its end and tell Temporal meanwhile that the worker lives.
+    """Run ``work`` to its end, and send Temporal heartbeats meanwhile.
 
-    A request to cancel is not passed on: a call to a provider that is cut off in its middle leaves an unknown outcome,
-    and its own time-out bounds the wait.
+    A request to cancel is not passed on: a call to the provider that is cut off leaves an unknown outcome, and its own
+    time-out bounds the wait.
     """
     task = asyncio.ensure_future(work)
     while True:

@@ -4,22 +4,12 @@ import secrets
 
 from temporalio import activity
 
-from activities.compensation import start_undo
-from checkout.db import checkouts, orders, stock
+from checkout.db import checkouts, orders
 from checkout.db.session import Database
 from checkout.domain.errors import TooLate
-from checkout.domain.messages import ConfirmOrder, CreateOrder, OrderResult, PricedLine, Undo
-from checkout.domain.money import MAX_AMOUNT_MINOR
-from checkout.domain.states import CheckoutStatus, OrderStatus, Reason
-
-#: Crockford's Base32 (https://www.crockford.com/base32.html): no I, L, O or U, so nothing is misheard or misread.
-_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-
-
-def new_order_number() -> str:
-    """Eight random symbols as ``K7QM-3XTD``: 40 bits, so no number tells anything of the next."""
-    symbols = "".join(secrets.choice(_ALPHABET) for _ in range(8))
-    return f"{symbols[:4]}-{symbols[4:]}"
+from checkout.domain.messages import ConfirmOrder, CreateOrder, OrderResult, Undo
+from checkout.domain.states import CheckoutStatus
+from checkout.domain.text import ORDER_NUMBER_BITS, order_number
 
 
 class OrderActivities:
@@ -36,34 +26,22 @@ class OrderActivities:
             TooLate: the checkout is being undone.
         """
         while True:
-            row = await self._database.one(
-                orders.CREATE,
-                {
-                    "checkout_id": request.checkout_id,
-                    "order_number": new_order_number(),
-                    "expected_total_minor": request.expected_total_minor,
-                    "max_total_minor": MAX_AMOUNT_MINOR,
-                },
-            )
-            if row and row.order_number:
-                return _answer(row.order_number, row.total_minor, row.lines)
+            number = order_number(secrets.randbits(ORDER_NUMBER_BITS))
+            created = await orders.create(self._database, request, number)
+            if created and not created.refusal:
+                return created
             # An order that an earlier run wrote counts, whatever has become of the prices since.
-            if answer := await self._order_in_the_way(request.checkout_id):
-                return answer
-            if row and row.refusal:
-                return OrderResult(refusal=Reason(row.refusal))
+            if existing := await orders.existing(self._database, request.checkout_id):
+                return existing
+            await self._require_open(request.checkout_id)
+            if created:
+                return created
             # What stood in the way was a number taken by chance, or a cart's order that was cancelled since.
 
-    async def _order_in_the_way(self, checkout_id: str) -> OrderResult | None:
-        found = await self._database.one(orders.EXISTING, {"checkout_id": checkout_id})
-        if found and found.order_number and found.status != OrderStatus.CANCELLED:
-            return _answer(found.order_number, found.total_minor, found.lines)
-        if found and found.cart_is_ordered:
-            return OrderResult(refusal=Reason.CART_ALREADY_ORDERED)
-        status = await self._database.one(checkouts.STATUS, {"checkout_id": checkout_id})
-        if status is None or not CheckoutStatus(status.status).is_open:
+    async def _require_open(self, checkout_id: str) -> None:
+        status = await checkouts.status(self._database, checkout_id)
+        if status is None or not status.is_open:
             raise TooLate(f"checkout {checkout_id} is not open")
-        return None
 
     @activity.defn
     async def cancel_order(self, undo: Undo) -> None:
@@ -72,8 +50,7 @@ class OrderActivities:
         Raises:
             InvariantBroken: the order is confirmed, and stays so.
         """
-        async with self._database.transaction() as connection:
-            await connection.execute(orders.CANCEL, await start_undo(connection, undo))
+        await orders.cancel(self._database, undo)
 
     @activity.defn
     async def confirm_order(self, request: ConfirmOrder) -> None:
@@ -82,17 +59,7 @@ class OrderActivities:
         Raises:
             TooLate: the checkout is being undone.
         """
-        parameters = {"checkout_id": request.checkout_id}
-        if await self._database.locked(stock.LOCK_MINE, orders.CONFIRM, parameters):
+        if await orders.confirm(self._database, request.checkout_id):
             return
-        status = await self._database.one(checkouts.STATUS, parameters)
-        if status is None or status.status != CheckoutStatus.CONFIRMED:
+        if await checkouts.status(self._database, request.checkout_id) != CheckoutStatus.CONFIRMED:
             raise TooLate(f"checkout {request.checkout_id} is not open")
-
-
-def _answer(order_number: str, total_minor: int, lines: list[dict[str, object]]) -> OrderResult:
-    return OrderResult(
-        order_number=order_number,
-        total_minor=total_minor,
-        lines=tuple(PricedLine(**line) for line in lines),  # type: ignore[arg-type]  # JSON that our own SQL made
-    )

@@ -9,7 +9,6 @@ from types import TracebackType
 from typing import Self
 
 import uvicorn
-from sqlalchemy import text
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse
@@ -64,7 +63,7 @@ class Health:
         except RPCError as error:
             faults["temporal"] = str(error)
         try:
-            await self._database.one(text("SELECT 1"), {})
+            await self._database.ping()
         except DatabaseUnavailable as error:
             faults["database"] = str(error)
         if faults:

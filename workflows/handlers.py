@@ -91,7 +91,7 @@ class CheckoutHandlers:
 
     @workflow.signal
     def provider_released(self) -> None:
-        """The provider takes payments from the shop's account again (`checkout.domain.hold`): ask now."""
+        """The provider takes payments from the shop's account again (`checkout.domain.messages`): ask now."""
         self._payment.nudge()
 
     @workflow.signal

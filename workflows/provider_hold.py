@@ -14,8 +14,7 @@ from workflows.policies import growing_pauses
 
 with workflow.unsafe.imports_passed_through():
     from activities.payments.provider_hold import ProviderHoldActivities
-    from checkout.domain.hold import HoldRequest, HoldView, Probe
-    from checkout.domain.messages import Timeouts
+    from checkout.domain.messages import HoldRequest, HoldView, Probe, Timeouts
     from checkout.domain.states import Reason
     from checkout.temporal.names import CHECKOUT_STATUS, HOLD_WORKFLOW
 

@@ -1,17 +1,15 @@
 """Taking the money, and giving it back. No transaction is open while the provider is asked."""
 
 import contextlib
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import Row
 from temporalio import activity
 
-from activities.compensation import start_undo
 from activities.heartbeat import with_heartbeat
-from activities.payments.attempts import OPEN, Attempts, answer_from_charge, attempt_of, first_key, tells
+from activities.payments.attempts import Attempts
 from activities.payments.provider_account import ProviderAccount
-from activities.payments.refunds import Refunds, Taken, first_refund_key
-from checkout.db import payments
+from activities.payments.refunds import Refunds
+from checkout.db import attempts, checkouts
 from checkout.db.session import Database
 from checkout.domain.errors import (
     NotAtProvider,
@@ -23,12 +21,12 @@ from checkout.domain.errors import (
     TooLate,
 )
 from checkout.domain.messages import ChargePayment, PaymentOutcome, Undo
-from checkout.domain.states import PaymentStatus, Reason, RefundStatus
-from checkout.payments.gateway import Attempt, Charge, PaymentGateway
+from checkout.domain.payments import Attempt, AttemptRecord, Charge, RefundCause
+from checkout.domain.states import PaymentStatus, RefundStatus
+from checkout.payments.gateway import PaymentGateway
 
 #: Our own decline code for a card that wants its holder to do something for which the provider gives no page.
 _NO_PAGE: Final = "authentication_not_possible"
-_TAKEN: Final = frozenset({PaymentStatus.CAPTURED, PaymentStatus.REFUNDING, PaymentStatus.REFUNDED})
 #: How often one execution asks: under the present key, and under one that replaces it.
 _ROUNDS: Final = 2
 
@@ -45,8 +43,8 @@ class PaymentActivities:
 
     @activity.defn
     async def charge_payment(self, request: ChargePayment) -> PaymentOutcome:
-        """Take the money once, and return when it is certain what became of it, that it will take its time, or that
-        nobody can be charged at present.
+        """Take the money once, and return when it is certain what became of it, that it is still under way, or that
+        no payment can be taken at present.
 
         The attempt is committed, the provider asked, the result committed. A retry finds the attempt and asks again
         with the same key; what the provider may have done in between is found out, never assumed. Once the provider is
@@ -60,23 +58,29 @@ class PaymentActivities:
         return await with_heartbeat(self._charge(request))
 
     async def _charge(self, request: ChargePayment) -> PaymentOutcome:
-        row, is_new = await self._start(request)
-        if row.status not in OPEN:
-            return await self._attempts.answered(row)
-        if row.held and row.status in (PaymentStatus.PROCESSING, PaymentStatus.UNKNOWN):
-            return await self._seen(attempt_of(row), row) or PaymentOutcome(
-                PaymentStatus.UNKNOWN, held=Reason(row.held)
-            )
-        return await self.ask(attempt_of(row), is_new=is_new)
+        record, is_new = await self._start(request)
+        if not record.is_open:
+            return await self._attempts.committed_outcome(record)
+        if record.held and not record.attempt.is_reported:
+            return await self._seen(record) or PaymentOutcome(PaymentStatus.UNKNOWN, held=record.held)
+        return await self.ask(record.attempt, is_new=is_new)
 
-    async def _seen(self, attempt: Attempt, row: Row[Any]) -> PaymentOutcome | None:
+    async def _start(self, request: ChargePayment) -> tuple[AttemptRecord, bool]:
+        """The attempt, committed, and whether it is new."""
+        if started := await attempts.start(self._database, request):
+            return started, True
+        found = await self._attempts.read(request.checkout_id, request.attempt)
+        if found.is_open and not found.checkout_is_open:
+            raise TooLate(f"checkout {request.checkout_id} is not open")
+        return found, False
+
+    async def _seen(self, record: AttemptRecord) -> PaymentOutcome | None:
         """While payments are held: what became of a request that had been sent before. Of none, nothing is asked."""
-        if row.status != PaymentStatus.UNKNOWN:
+        if record.status is not PaymentStatus.UNKNOWN:
             return None
         with contextlib.suppress(ProviderError):
-            if charge := await self._attempts.look(attempt):
-                await self._attempts.record(attempt, charge)
-                return answer_from_charge(attempt, charge)
+            if charge := await self._attempts.look(record.attempt):
+                return await self._attempts.record(record.attempt, charge)
         return None
 
     async def ask(self, attempt: Attempt, *, is_new: bool = False) -> PaymentOutcome:
@@ -92,27 +96,7 @@ class PaymentActivities:
             return PaymentOutcome(PaymentStatus.UNKNOWN, held=await self._account.hold(held))
         except PaymentMethodRefused as refused:
             return await self._refused(attempt, refused, is_new=is_new)
-        await self._attempts.record(attempt, charge)
-        return answer_from_charge(attempt, charge)
-
-    async def _start(self, request: ChargePayment) -> tuple[Row[Any], bool]:
-        started = await self._database.one(
-            payments.START_ATTEMPT,
-            {
-                "checkout_id": request.checkout_id,
-                "attempt": request.attempt,
-                "idempotency_key": first_key(request.checkout_id, request.attempt),
-                "payment_method": request.payment_method,
-                "amount_minor": request.amount_minor,
-                "currency": request.currency,
-            },
-        )
-        if started:
-            return started, True
-        found = await self._attempts.read(request.checkout_id, request.attempt)
-        if found.status in OPEN and not found.is_open:
-            raise TooLate(f"checkout {request.checkout_id} is not open")
-        return found, False
+        return await self._attempts.record(attempt, charge)
 
     async def _ask(self, attempt: Attempt) -> Charge:
         for is_last in (False,) * (_ROUNDS - 1) + (True,):
@@ -149,18 +133,17 @@ class PaymentActivities:
         standing = None
         if isinstance(error, OutcomeUnknown) or error.is_saved:
             standing = await self._gateway.find(attempt)
-        if standing and tells(standing, attempt):
+        if standing and attempt.has_result_in(standing):
             return standing
         if isinstance(error, OutcomeUnknown):
-            await self._attempts.record_unknown(attempt, error)
+            await attempts.record_unknown(self._database, attempt, str(error))
         if standing:
             return standing.provider_reference
         return attempt.provider_reference or error.provider_reference
 
     async def _unknown(self, attempt: Attempt, why: str) -> OutcomeUnknown:
-        unknown = OutcomeUnknown(why)
-        await self._attempts.record_unknown(attempt, unknown)
-        return unknown
+        await attempts.record_unknown(self._database, attempt, why)
+        return OutcomeUnknown(why)
 
     async def _with_a_page(self, attempt: Attempt, charge: Charge) -> Charge:
         """The charge, unless its customer would have to do something that we have no page for."""
@@ -178,10 +161,9 @@ class PaymentActivities:
         if not is_new:
             charge = await self._gateway.void(attempt)
             if charge and charge.status != PaymentStatus.VOIDED:
-                await self._attempts.record(attempt, charge)
-                return answer_from_charge(attempt, charge)
+                return await self._attempts.record(attempt, charge)
         reference = refused.provider_reference or attempt.provider_reference
-        await self._attempts.record_decline(attempt, refused.decline_code, reference)
+        await attempts.record_decline(self._database, attempt, refused.decline_code, reference)
         return PaymentOutcome(PaymentStatus.DECLINED, decline_code=refused.decline_code)
 
     @activity.defn
@@ -198,36 +180,30 @@ class PaymentActivities:
         return await with_heartbeat(self._give_back(undo))
 
     async def _give_back(self, undo: Undo) -> PaymentOutcome:
-        async with self._database.transaction() as connection:
-            parameters = await start_undo(connection, undo)
-        rows = await self._database.all(payments.ATTEMPTS, parameters)
-        if not rows:
+        await checkouts.begin_undo(self._database, undo)
+        records = await attempts.of_checkout(self._database, undo.checkout_id)
+        if not records:
             return PaymentOutcome(PaymentStatus.NONE)
         await self._account.check()
         settled: set[str] = set()
-        results = [await self._take_back(row, undo, settled) for row in rows]
-        return results[0]
+        outcomes = [await self._take_back(record, undo, settled) for record in records]
+        return outcomes[0]
 
-    async def _take_back(self, row: Row[Any], undo: Undo, settled: set[str]) -> PaymentOutcome:
+    async def _take_back(self, record: AttemptRecord, undo: Undo, settled: set[str]) -> PaymentOutcome:
         """Settle one attempt; ``settled`` are the intents that are so already, with the newest of their attempts."""
-        attempt, status = attempt_of(row), PaymentStatus(row.status)
-        if attempt.provider_reference in settled and status not in OPEN:
-            return PaymentOutcome(status, decline_code=row.decline_code)
-        if row.status in _TAKEN and row.provider_reference:
-            # An intent that has succeeded stays so; what is left of it is asked for.
-            charge: Charge | None = Charge(
-                PaymentStatus.CAPTURED, row.provider_reference, row.captured_minor, row.captured_currency
-            )
-        else:
-            charge = await self._void(attempt, undo)
-        status = charge.status if charge and status in OPEN else status
+        attempt, status = record.attempt, record.status
+        if attempt.provider_reference in settled and not status.is_open:
+            return PaymentOutcome(status, decline_code=record.decline_code)
+        # An intent that has succeeded stays so; what is left of it is asked for.
+        charge = record.captured or await self._void(attempt, undo)
+        status = charge.status if charge and status.is_open else status
         if charge and charge.status == PaymentStatus.CAPTURED:
             settled.add(charge.provider_reference)
-            await self._refund(attempt.with_reference(charge.provider_reference), charge, undo)
+            await self._refund(attempt, charge, undo)
             status = PaymentStatus.REFUNDED
         elif attempt.provider_reference:
             settled.add(attempt.provider_reference)
-        return PaymentOutcome(PaymentStatus.VOIDED if status in OPEN else status, decline_code=row.decline_code)
+        return PaymentOutcome(PaymentStatus.VOIDED if status.is_open else status, decline_code=record.decline_code)
 
     async def _void(self, attempt: Attempt, undo: Undo) -> Charge | None:
         """Have the provider stop the attempt, and write down what it had come to."""
@@ -239,29 +215,22 @@ class PaymentActivities:
         except NotAtProvider as missing:
             await self._account.explain(missing)
             raise
-        if charge and charge.status in OPEN:
+        if charge and charge.status.is_open:
             raise OutcomeUnknown(f"the provider cannot stop the payment yet: it is {charge.status}")
         if charge and charge.status == PaymentStatus.CAPTURED:
-            await self._attempts.record_capture(attempt, charge, undo.actor, undo.reason)
+            await attempts.record_capture(self._database, attempt, charge, undo.actor, undo.reason)
         elif charge:
-            await self._attempts.record(attempt, charge, undo.actor, undo.reason)
+            await attempts.record_charge(self._database, attempt, charge, undo.actor, undo.reason)
         else:
-            await self._attempts.record_void(attempt, undo.actor, undo.reason)
+            await attempts.record_void(self._database, attempt, undo.actor, undo.reason)
         return charge
 
     async def _refund(self, attempt: Attempt, charge: Charge, undo: Undo) -> None:
-        taken = Taken(
-            attempt.checkout_id, charge.provider_reference, charge.captured_minor, charge.currency, attempt.deployment
-        )
-        parameters = {"checkout_id": undo.checkout_id, "attempt": attempt.number}
-        more = {"idempotency_key": first_refund_key(taken), "reason": undo.reason, "actor": undo.actor}
-        await self._database.run(payments.START_REFUND, parameters | more)
+        payment = attempt.captured_by(charge)
         try:
-            refund = await self._refunds.give_back(taken)
+            refund = await self._refunds.refund(payment, RefundCause(undo.actor, undo.reason))
         except NotAtProvider as missing:
             await self._account.explain(missing)
             raise
-        told = {"status": refund.status, "provider_reference": refund.provider_reference}
-        await self._database.run(payments.RECORD_REFUND, parameters | told)
         if refund.status != RefundStatus.SUCCEEDED:
             raise ProviderUnavailable(f"the refund {refund.provider_reference} is {refund.status}")

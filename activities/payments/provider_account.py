@@ -1,7 +1,7 @@
-"""Whether the provider's account is ours and takes payments: found out once for all checkouts.
+"""Whether the key is one of this shop's account, and whether that account takes payments: asked once for all checkouts.
 
-An account that cannot charge, and a key of another account or mode, say nothing of any customer, and undo nothing. The
-first payment that meets it notes a hold; while there is one, no other payment asks the provider.
+An account that cannot charge, and a key of another account or mode, are no customer's fault, and no checkout is undone
+for them. The first payment that meets one notes a hold; while there is a hold, no other payment asks the provider.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from typing import Final
 from checkout.db import provider
 from checkout.db.session import Database
 from checkout.domain.errors import NotAtProvider, OtherAccount, ProviderHeld
-from checkout.domain.hold import HoldRequest
+from checkout.domain.messages import HoldRequest
 from checkout.domain.states import Reason
 from checkout.payments.gateway import PaymentGateway
 
@@ -24,7 +24,7 @@ _OTHER: Final = (
 
 
 class ProviderAccount:
-    """The account behind our key, which is known again by payments that this shop has there."""
+    """The account behind the key. That it is this shop's is seen by the payments that the shop has there."""
 
     def __init__(self, database: Database, gateway: PaymentGateway) -> None:
         self._database = database
@@ -33,7 +33,7 @@ class ProviderAccount:
         self._looking: asyncio.Future[None] | None = None
 
     async def check(self, *, anew: bool = False) -> None:
-        """Return when our key is one of the account that has this shop's payments; asked once in the process's life,
+        """Return when the key is one of the account that has this shop's payments; asked once in the process's life,
         or ``anew``. A shop without payments takes any account.
 
         Raises:
@@ -41,14 +41,14 @@ class ProviderAccount:
             ProviderUnavailable, OutcomeUnknown: the provider does not say.
         """
         if anew or not self._is_ours:
-            # Those who want to know at the same time wait for the same look.
+            # Callers at the same time share one look.
             if self._looking is None or self._looking.done():
                 self._looking = asyncio.ensure_future(self._look())
             await asyncio.shield(self._looking)
 
     async def _look(self) -> None:
-        since = {"since": self._gateway.account_since or datetime.min.replace(tzinfo=UTC)}
-        known = [row.provider_reference for row in await self._database.all(provider.KNOWN_PAYMENTS, since)]
+        since = self._gateway.account_since or datetime.min.replace(tzinfo=UTC)
+        known = await provider.known_payments(self._database, since)
         self._is_ours = not known or await self._sees_one(known)
         if not self._is_ours:
             raise OtherAccount(f"{_OTHER} {known[0]}")
@@ -63,26 +63,23 @@ class ProviderAccount:
         """Find out why the provider does not know a payment that it had made.
 
         Raises:
-            OtherAccount: our key is one of another account, which says nothing of the payment.
+            OtherAccount: the key is one of another account, which says nothing of the payment.
             NotAtProvider: the account is ours, and does not have it.
         """
         await self.check(anew=True)
         raise missing
 
     async def hold(self, held: ProviderHeld) -> Reason:
-        """Note that payments wait, and tell operators if nobody has been told yet; the reason that they wait for."""
-        noted = await self._database.one(provider.HOLD, {"reason": held.hold, "detail": str(held)})
-        if noted:
+        """Note that payments wait, and tell operators if nobody has been told yet; returns why they wait."""
+        if await provider.hold(self._database, held.hold, str(held)):
             log.error("NO PAYMENT CAN BE TAKEN (%s): %s. Checkouts wait until this is put right.", held.hold, held)
         return held.hold
 
     async def held(self) -> HoldRequest | None:
         """Why payments wait; None when they are taken."""
-        row = await self._database.one(provider.HELD, {})
-        return HoldRequest(Reason(row.reason), row.detail) if row else None
+        return await provider.held(self._database)
 
     async def release(self) -> None:
-        """Payments are taken again."""
-        freed = await self._database.one(provider.RELEASE, {})
-        if freed:
-            log.warning("payments are taken again, after a hold since %s (%s)", freed.since.isoformat(), freed.reason)
+        """Note that payments are taken again."""
+        if ended := await provider.release(self._database):
+            log.warning("payments are taken again, after a hold since %s (%s)", ended.since.isoformat(), ended.reason)

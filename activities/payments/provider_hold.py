@@ -1,4 +1,4 @@
-"""While the provider takes no payment from our account: checkouts wait to be told, and one asks for all."""
+"""While the provider takes no payments from this shop's account: checkouts wait, and one workflow asks for all."""
 
 import asyncio
 import contextlib
@@ -10,14 +10,13 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.heartbeat import with_heartbeat
-from activities.payments.attempts import OPEN, Attempts, attempt_of
+from activities.payments.attempts import Attempts
 from activities.payments.charge import PaymentActivities
 from activities.payments.provider_account import ProviderAccount
 from checkout.db import provider
 from checkout.db.session import Database
 from checkout.domain.errors import OutcomeUnknown, ProviderUnavailable, TooLate
-from checkout.domain.hold import HoldRequest, Probe
-from checkout.domain.messages import PaymentInQuestion
+from checkout.domain.messages import HoldRequest, PaymentInQuestion, Probe
 from checkout.payments.gateway import PaymentGateway
 from checkout.temporal.names import HOLD_WORKFLOW, HOLD_WORKFLOW_ID, RELEASED_SIGNAL, TASK_QUEUE
 
@@ -37,13 +36,13 @@ class ProviderHoldActivities:
 
     @activity.defn
     async def wait_for_provider(self, _: PaymentInQuestion) -> bool:
-        """Make sure that somebody asks for all that wait; False when payments are taken again already.
+        """Make sure that the workflow runs which asks for all that wait; False when payments are taken again already.
 
-        Called once the tables say that the checkout waits. So either it is among those that are told, or the hold is
-        over and this sees that.
+        Called once the tables say that the checkout waits. So either the checkout is among those that are told of the
+        end of the hold, or the hold is over and this sees it.
 
         Raises:
-            temporalio.service.RPCError: Temporal is away; the next retry asks again.
+            temporalio.service.RPCError: Temporal cannot be reached; the next retry asks again.
         """
         held = await self._account.held()
         if held is None:
@@ -56,14 +55,14 @@ class ProviderHoldActivities:
 
     @activity.defn
     async def probe_provider(self, _: HoldRequest) -> Probe:
-        """Ask the provider whether it takes payments again, by charging one of those that wait, whichever. When nobody
-        waits, the next checkout will find out.
+        """Find out whether the provider takes payments again, by charging any one of those that wait. When none waits,
+        payments count as taken again, and the next checkout finds out.
         """
         return await with_heartbeat(self._probe())
 
     async def _probe(self) -> Probe:
-        one = await self._database.one(provider.ONE_WAITING, {})
-        waiting = one.how_many if one else 0
+        one = await provider.one_waiting(self._database)
+        waiting = one.waiting if one else 0
         try:
             await self._account.check(anew=True)
             if one and await self._is_refused(one.checkout_id, one.attempt):
@@ -76,24 +75,24 @@ class ProviderHoldActivities:
 
     async def _is_refused(self, checkout_id: str, number: int) -> bool:
         try:
-            row = await self._attempts.read(checkout_id, number)
-            if not row.is_open or row.status not in OPEN:
+            record = await self._attempts.read(checkout_id, number)
+            if not record.checkout_is_open or not record.is_open:
                 return True  # It has ended meanwhile, which says nothing of the provider.
-            return (await self._payments.ask(attempt_of(row))).held is not None
+            return (await self._payments.ask(record.attempt)).held is not None
         except TooLate:
             return True
 
     @activity.defn
     async def tell_waiting(self, _: HoldRequest) -> int:
-        """Tell every checkout that waits to go on; how many there were."""
+        """Tell every checkout that waits to go on; returns how many there were."""
         return await with_heartbeat(self._tell_waiting())
 
     async def _tell_waiting(self) -> int:
         told, after = 0, ""
-        while page := await self._database.all(provider.WAITING, {"after": after}):
+        while page := await provider.waiting(self._database, after):
             for first in range(0, len(page), _TOLD_AT_ONCE):
-                await asyncio.gather(*(self._tell(row.checkout_id) for row in page[first : first + _TOLD_AT_ONCE]))
-            told, after = told + len(page), page[-1].checkout_id
+                await asyncio.gather(*(self._tell(checkout_id) for checkout_id in page[first : first + _TOLD_AT_ONCE]))
+            told, after = told + len(page), page[-1]
         return told
 
     async def _tell(self, checkout_id: str) -> None:

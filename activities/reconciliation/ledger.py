@@ -1,24 +1,22 @@
-"""Comparing the provider's ledger with the tables, both ways. Whatever looks wrong is looked at again before it counts.
+"""Comparing the provider's ledger with the tables, both ways. What looks wrong counts once a second look agrees.
 
 The ledger is read first and the tables after it, so an intent that is newer than the look at its row cannot seem lost.
 """
 
 from contextlib import aclosing
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import Row
 from temporalio import activity
 from temporalio.client import Client
 
 from activities.heartbeat import with_heartbeat
-from activities.reconciliation.orphan_payments import is_ours
-from activities.reconciliation.tables import Workflows
+from activities.reconciliation.tables import WorkflowStatuses
 from checkout.db import reconcile
 from checkout.db.session import Database
+from checkout.domain.payments import Charge, IntentRecord, LedgerEntry, OddEntry
 from checkout.domain.reconcile import ComparedPage, Mismatch, MismatchKind, PageQuery
 from checkout.domain.states import CheckoutStatus, PaymentStatus
-from checkout.payments.gateway import LedgerEntry, OddEntry, PaymentGateway
+from checkout.payments.gateway import PaymentGateway
 
 _ENTRIES_A_PAGE = 1000
 _UNSEEN_A_PAGE = 100
@@ -34,7 +32,7 @@ class LedgerActivities:
     def __init__(self, database: Database, gateway: PaymentGateway, client: Client) -> None:
         self._database = database
         self._gateway = gateway
-        self._workflows = Workflows(client)
+        self._workflows = WorkflowStatuses(client)
 
     @activity.defn
     async def compare_ledger(self, query: PageQuery) -> ComparedPage:
@@ -67,20 +65,18 @@ class LedgerActivities:
         return entries, None
 
     async def _faults(self, entries: list[LedgerEntry]) -> list[Mismatch]:
-        ids, references = [one.checkout_id for one in entries], [one.provider_reference for one in entries]
-        rows = await self._database.all(reconcile.INTENTS, {"checkout_ids": ids, "references": references})
-        return [found for entry, row in zip(entries, rows, strict=True) if (found := verdict(entry, row))]
+        records = await reconcile.intents(self._database, entries)
+        return [found for entry, record in zip(entries, records, strict=True) if (found := verdict(entry, record))]
 
     async def _odd(self, entries: list[OddEntry]) -> list[Mismatch]:
-        """Payments of ours that cannot be read; those of others are ignored."""
+        """Payments of this deployment that cannot be read; those of others are ignored."""
         if not entries:
             return []
-        references = [one.provider_reference for one in entries]
-        rows = await self._database.all(reconcile.INTENTS, {"checkout_ids": references, "references": references})
+        records = await reconcile.intents(self._database, entries)
         return [
             Mismatch(MismatchKind.PAYMENT_CANNOT_BE_READ, one.why, provider_reference=one.provider_reference)
-            for one, row in zip(entries, rows, strict=True)
-            if row.is_recorded or one.deployment == row.deployment
+            for one, record in zip(entries, records, strict=True)
+            if record.is_ours(one)
         ]
 
     async def _is_so(self, fault: Mismatch, query: PageQuery, until: float) -> bool:
@@ -93,63 +89,59 @@ class LedgerActivities:
         return [one.kind for one in await self._faults([entry])] == [fault.kind]
 
     async def _unseen(self, entries: list[LedgerEntry], created_from: int, created_to: int) -> list[Mismatch]:
-        parameters = {
-            "created_from": created_from,
-            "created_to": created_to,
-            "seen": [entry.provider_reference for entry in entries],
-            "limit": _UNSEEN_A_PAGE + 1,
-        }
-        rows = await self._database.all(reconcile.UNSEEN_CAPTURES, parameters)
-        faults = [fault for row in rows[:_UNSEEN_A_PAGE] if (fault := await self._missing(row))]
-        if len(rows) > _UNSEEN_A_PAGE:
+        seen = [entry.provider_reference for entry in entries]
+        captures = await reconcile.unseen_captures(self._database, created_from, created_to, seen, _UNSEEN_A_PAGE + 1)
+        found = [await self._missing(*capture) for capture in captures[:_UNSEEN_A_PAGE]]
+        faults = [fault for fault in found if fault]
+        if len(captures) > _UNSEEN_A_PAGE:
             detail = f"{_UNSEEN_A_PAGE} captures that the ledger does not show were looked up, and there are more"
             faults.append(Mismatch(MismatchKind.NOT_COMPARED, detail))
         return faults
 
-    async def _missing(self, row: Row[Any]) -> Mismatch | None:
-        entry = await self._gateway.entry(row.provider_reference)
-        if entry and entry.checkout_id == row.checkout_id:
+    async def _missing(self, checkout_id: str, reference: str) -> Mismatch | None:
+        entry = await self._gateway.entry(reference)
+        if entry and entry.checkout_id == checkout_id:
             # It lies in another part of the ledger, since the clocks differ or an earlier try made it.
             return next(iter(await self._faults([entry])), None)
-        if entry is None and await self._gateway.sees(row.provider_reference):
+        if entry is None and await self._gateway.sees(reference):
             kind, detail = MismatchKind.PAYMENT_CANNOT_BE_READ, "it no longer names its checkout: somebody edited it"
         else:
             kind = MismatchKind.CONFIRMED_BUT_NOT_CAPTURED
             detail = "the payment counts as captured, and the provider knows of no such payment of this checkout"
-        return Mismatch(kind, detail, row.checkout_id, provider_reference=row.provider_reference)
+        return Mismatch(kind, detail, checkout_id, provider_reference=reference)
 
 
-def verdict(entry: LedgerEntry, row: Row[Any]) -> Mismatch | None:
+def verdict(entry: LedgerEntry, record: IntentRecord) -> Mismatch | None:
     """What is wrong with an intent, given what the tables say of it; nothing while its checkout is under way, and
     nothing with another program's.
     """
-    status = CheckoutStatus(row.status) if row.status else None
-    if status is not None and not status.is_final:
+    if record.is_under_way:
         return None
-    if not is_ours(entry, row):
-        return _not_ours(entry, status)
-    if status == CheckoutStatus.CONFIRMED and entry.provider_reference == row.kept_reference:
-        return _sale_fault(entry, row)
-    return _ending_fault(entry, row, status)
+    if not record.is_ours(entry):
+        return _not_ours(entry, record.status)
+    kept = record.kept if record.status is CheckoutStatus.CONFIRMED else None
+    if kept and kept.provider_reference == entry.provider_reference:
+        return _sale_fault(entry, kept)
+    return _ending_fault(entry, record)
 
 
-def _ending_fault(entry: LedgerEntry, row: Row[Any], status: CheckoutStatus | None) -> Mismatch | None:
-    ended = f"the checkout is {status}" if status else "no such checkout is known"
+def _ending_fault(entry: LedgerEntry, record: IntentRecord) -> Mismatch | None:
+    ended = f"the checkout is {record.status}" if record.status else "no such checkout is known"
     if entry.held_minor > 0:
         detail = f"the provider holds {entry.held_minor} minor units of {entry.currency}, and {ended}"
-        return _fault(entry, _orphan(status), detail)
+        return _fault(entry, _orphan(record.status), detail)
     if entry.may_still_capture:
         return _fault(entry, MismatchKind.PAYMENT_STILL_POSSIBLE, f"the payment is {entry.status}, and {ended}")
-    if row.refund_is_unfinished:
+    if record.refund_is_unfinished:
         return _fault(entry, MismatchKind.REFUND_UNFINISHED, f"{ended}, and its refund has not arrived yet")
     return None
 
 
 def _not_ours(entry: LedgerEntry, status: CheckoutStatus | None) -> Mismatch | None:
-    """One that names a checkout of ours and lacks our mark may be a forgery; it is reported, and not changed."""
+    """One that names a checkout of this shop and lacks its mark may be a forgery; it is reported, and not changed."""
     if status is None or not (entry.held_minor > 0 or entry.may_still_capture):
         return None
-    detail = f"it names a checkout that is {status}, and is not a payment that this shop made; it is left alone"
+    detail = f"it names a checkout that is {status}, and is not a payment that this shop made; it is not changed"
     return _fault(entry, MismatchKind.PAYMENT_OF_ANOTHER_PROGRAM, detail)
 
 
@@ -161,15 +153,15 @@ def _orphan(status: CheckoutStatus | None) -> MismatchKind:
     return MismatchKind.CAPTURED_FOR_NO_ORDER
 
 
-def _sale_fault(entry: LedgerEntry, row: Row[Any]) -> Mismatch | None:
+def _sale_fault(entry: LedgerEntry, kept: Charge) -> Mismatch | None:
     if entry.status != PaymentStatus.CAPTURED:
         detail = f"the order is confirmed, and the provider says that its payment is {entry.status}"
         return _fault(entry, MismatchKind.CONFIRMED_BUT_NOT_CAPTURED, detail)
     if entry.refunded_minor:
         detail = f"the order is confirmed, and {entry.refunded_minor} minor units of it were given back"
         return _fault(entry, MismatchKind.CONFIRMED_BUT_REFUNDED, detail)
-    if (entry.captured_minor, entry.currency) != (row.captured_minor, row.captured_currency):
-        there, here = f"{entry.captured_minor} {entry.currency}", f"{row.captured_minor} {row.captured_currency}"
+    if (entry.captured_minor, entry.currency) != (kept.captured_minor, kept.currency):
+        there, here = f"{entry.captured_minor} {entry.currency}", f"{kept.captured_minor} {kept.currency}"
         return _fault(entry, MismatchKind.CAPTURED_ANOTHER_AMOUNT, f"captured is {there} there and {here} here")
     return None
 

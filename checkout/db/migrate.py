@@ -15,7 +15,7 @@ _MIGRATION_LOCK = 7_103_220_991
 
 
 async def migrate(settings: DatabaseSettings) -> str:
-    """Bring the schema to the newest revision and answer its name.
+    """Bring the schema to the newest revision; returns its name.
 
     Raises:
         sqlalchemy.exc.OperationalError: the database is away, or a table stayed locked for 5 s; nothing was changed.

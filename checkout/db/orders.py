@@ -1,10 +1,18 @@
-"""Statements that write an order, confirm it and cancel it."""
+"""Orders and their lines: written, confirmed, cancelled."""
 
-from sqlalchemy import text
+from typing import Any
 
-#: Prices are the catalogue's at this moment. Answers no row when the checkout is not open (any more); a row without an
-#: order number says why in `refusal`, or, with none, that another order stood in the way (`EXISTING` tells which).
-CREATE = text("""
+from sqlalchemy import Row, text
+
+from checkout.db import checkouts, stock
+from checkout.db.session import Database
+from checkout.domain.messages import CreateOrder, OrderResult, PricedLine, Undo
+from checkout.domain.money import MAX_AMOUNT_MINOR
+from checkout.domain.states import OrderStatus, Reason
+
+#: Prices are the catalogue's at this moment. Returns no row when the checkout is not open (any more). A row without an
+#: order number says why in `refusal`; with neither, another order stood in the way (`_EXISTING` tells which).
+_CREATE = text("""
     WITH me AS MATERIALIZED (
         SELECT checkout_id, customer_id, cart_id, currency FROM checkouts
         WHERE checkout_id = :checkout_id AND status = 'processing' FOR NO KEY UPDATE
@@ -36,7 +44,7 @@ CREATE = text("""
 """)
 
 #: The checkout's own order if there is one; and whether its cart has a live order of another checkout.
-EXISTING = text("""
+_EXISTING = text("""
     SELECT o.order_number, o.total_minor, o.status,
            (SELECT jsonb_agg(jsonb_build_object('sku', l.sku, 'name', l.name, 'quantity', l.quantity,
                                                 'unit_price_minor', l.unit_price_minor) ORDER BY l.sku)
@@ -47,9 +55,9 @@ EXISTING = text("""
     WHERE c.checkout_id = :checkout_id
 """)
 
-#: After `stock.LOCK_MINE`: the order, the stock and the checkout end together. A deferred trigger refuses the commit
+#: After `stock.LOCK_HELD`: the order, the stock and the checkout end together. A deferred trigger refuses the commit
 #: unless the payment fits.
-CONFIRM = text("""
+_CONFIRM = text("""
     WITH me AS (
         UPDATE checkouts SET status = 'confirmed', reason = NULL, actor = 'workflow'
         WHERE checkout_id = :checkout_id AND status IN ('processing', 'awaiting_payment', 'payment_stuck')
@@ -68,8 +76,51 @@ CONFIRM = text("""
     SELECT checkout_id FROM me
 """)
 
-#: After `checkouts.START_COMPENSATING`, in the same transaction.
-CANCEL = text("""
+#: After `checkouts.lock_for_undo`, in the same transaction.
+_CANCEL = text("""
     UPDATE orders SET status = 'cancelled', reason = :reason, actor = :actor
     WHERE checkout_id = :checkout_id AND status = 'pending'
 """)
+
+
+async def create(database: Database, request: CreateOrder, order_number: str) -> OrderResult | None:
+    """Write the order, or return why not; None where another order stood in the way, or the checkout is not open."""
+    parameters = {**vars(request), "order_number": order_number, "max_total_minor": MAX_AMOUNT_MINOR}
+    row = await database.one(_CREATE, parameters)
+    if row is None:
+        return None
+    if row.order_number:
+        return _result(row)
+    return OrderResult(refusal=Reason(row.refusal)) if row.refusal else None
+
+
+async def existing(database: Database, checkout_id: str) -> OrderResult | None:
+    """The order that the checkout has, or that its cart is ordered by another checkout; None if neither is so."""
+    row = await database.one(_EXISTING, {"checkout_id": checkout_id})
+    if row and row.order_number and row.status != OrderStatus.CANCELLED:
+        return _result(row)
+    return OrderResult(refusal=Reason.CART_ALREADY_ORDERED) if row and row.cart_is_ordered else None
+
+
+async def confirm(database: Database, checkout_id: str) -> bool:
+    """Confirm the order and sell what is held; returns False where the checkout is not open (any more).
+
+    Raises:
+        InvariantBroken: the payment does not fit to the cent.
+    """
+    return bool(await database.locked(stock.LOCK_HELD, _CONFIRM, {"checkout_id": checkout_id}))
+
+
+async def cancel(database: Database, undo: Undo) -> None:
+    """Cancel the order if there is one.
+
+    Raises:
+        InvariantBroken: the checkout is confirmed, and stays so.
+    """
+    async with database.transaction() as connection:
+        await connection.execute(_CANCEL, await checkouts.lock_for_undo(connection, undo))
+
+
+def _result(row: Row[Any]) -> OrderResult:
+    lines = tuple(PricedLine(**line) for line in row.lines)
+    return OrderResult(order_number=row.order_number, total_minor=row.total_minor, lines=lines)

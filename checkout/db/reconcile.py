@@ -1,17 +1,25 @@
-"""Statements that compare the tables with each other and with the provider's ledger, a page at a time."""
+"""What reconciliation compares: the tables with each other and with the provider's ledger, a page at a time."""
 
-from sqlalchemy import text
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Row, text
+
+from checkout.db.session import Database
+from checkout.domain.payments import Charge, IntentRecord, LedgerEntry, OddEntry
+from checkout.domain.reconcile import EndingRecord, ShelfRecord
+from checkout.domain.states import CheckoutStatus, PaymentStatus
 
 #: Checkouts that have not ended, whatever their age. The newest are left out: they are on their way.
-UNDER_WAY = text("""
-    SELECT checkout_id, status FROM checkouts
+_UNDER_WAY = text("""
+    SELECT checkout_id FROM checkouts
     WHERE status NOT IN ('confirmed', 'rejected', 'cancelled') AND checkout_id > :after
       AND updated_at <= now() - make_interval(secs => :grace_seconds)
     ORDER BY checkout_id LIMIT :limit
 """)
 
 #: One snapshot for the shelf and for all that was taken from it. What has not moved in the window was compared before.
-STOCK = text("""
+_STOCK = text("""
     WITH page AS MATERIALIZED (
         SELECT sku, on_hand, reserved, received FROM products
         WHERE sku > :after AND (reserved > 0 OR updated_at >= CAST(:since AS timestamptz))
@@ -27,7 +35,7 @@ STOCK = text("""
 """)
 
 #: Ended checkouts in the order of their endings, and whether stock, order and payment tell of the same ending.
-ENDED = text("""
+_ENDED = text("""
     WITH page AS MATERIALIZED (
         SELECT checkout_id, status, updated_at FROM checkouts
         WHERE status IN ('confirmed', 'rejected', 'cancelled')
@@ -56,7 +64,7 @@ ENDED = text("""
 """)
 
 #: Events that came before their checkout was known; what they hint at is compared with the ledger in the same run.
-MATCH_EVENTS = text("""
+_MATCH_EVENTS = text("""
     UPDATE payment_events e SET status = 'applied'
     WHERE e.status = 'unmatched' AND (
         EXISTS (SELECT FROM checkouts c WHERE c.checkout_id = e.checkout_id)
@@ -66,7 +74,7 @@ MATCH_EVENTS = text("""
 
 #: What the tables say of each intent, in the order asked: how its checkout stands, which capture it counts on, whether
 #: an attempt is known to have made the intent, and the mark of what this deployment makes.
-INTENTS = text("""
+_INTENTS = text("""
     SELECT c.status, (SELECT d.mark FROM deployment d) AS deployment,
            EXISTS (SELECT FROM payments p WHERE p.provider_reference = w.provider_reference
                    OR p.checkout_id = w.checkout_id AND p.deployment IS NULL) AS is_recorded,
@@ -82,7 +90,7 @@ INTENTS = text("""
 """)
 
 #: Captures that sales count on, of the time of a part of the ledger that does not show them.
-UNSEEN_CAPTURES = text("""
+_UNSEEN_CAPTURES = text("""
     SELECT p.checkout_id, p.provider_reference FROM payments p JOIN checkouts c USING (checkout_id)
     WHERE p.status = 'captured' AND c.status = 'confirmed'
       AND p.created_at >= to_timestamp(:created_from) AND p.created_at < to_timestamp(:created_to) + interval '1 second'
@@ -90,34 +98,71 @@ UNSEEN_CAPTURES = text("""
     ORDER BY p.created_at LIMIT :limit
 """)
 
-#: Committed before the money is given back. There is a refund to write where the tables know the attempt.
-START_GIVING_BACK = text("""
-    WITH mine AS (
-        SELECT checkout_id, attempt FROM payments
-        WHERE checkout_id = :checkout_id
-          AND (provider_reference = :provider_reference OR provider_reference IS NULL AND attempt = :attempt)
-        ORDER BY attempt DESC LIMIT 1
-    ), noted AS (
-        INSERT INTO refunds AS r (checkout_id, attempt, idempotency_key, amount_minor, currency, status, reason, actor)
-        SELECT checkout_id, attempt, :idempotency_key, :amount_minor, :currency, 'pending', :reason, :actor FROM mine
-        -- One that had succeeded did not last: the bank has reported it as failed since.
-        ON CONFLICT (checkout_id, attempt) DO UPDATE SET status = 'failed', actor = excluded.actor,
-            reason = excluded.reason WHERE r.status = 'succeeded'
-    )
-    INSERT INTO audit_log (checkout_id, entity, entity_key, before, after, actor, reason)
-    VALUES (:checkout_id, 'reconciliation', :provider_reference, 'captured', 'refunding', :actor, :reason)
-""")
 
-RECORD_GIVEN_BACK = text("""
-    WITH mine AS (
-        SELECT checkout_id, attempt FROM payments
-        WHERE checkout_id = :checkout_id
-          AND (provider_reference = :provider_reference OR provider_reference IS NULL AND attempt = :attempt)
-        ORDER BY attempt DESC LIMIT 1
-    ), told AS (
-        UPDATE refunds r SET status = :status, provider_reference = :refund_reference, updated_at = now() FROM mine
-        WHERE r.checkout_id = mine.checkout_id AND r.attempt = mine.attempt AND r.status <> 'succeeded'
+async def under_way(database: Database, after: str, grace_seconds: float, limit: int) -> list[str]:
+    """Checkouts that have not ended, by id, behind the one named ``after``."""
+    parameters = {"after": after, "grace_seconds": grace_seconds, "limit": limit}
+    return [row.checkout_id for row in await database.all(_UNDER_WAY, parameters)]
+
+
+async def shelves(database: Database, after: str, since: str, limit: int) -> list[ShelfRecord]:
+    """Articles that have moved since then, by SKU, behind the one named ``after``."""
+    rows = await database.all(_STOCK, {"after": after, "since": since, "limit": limit})
+    # PostgreSQL's sums are numeric.
+    return [
+        ShelfRecord(row.sku, row.on_hand, row.reserved, row.received, int(row.held), int(row.committed)) for row in rows
+    ]
+
+
+async def endings(database: Database, after_at: str, after_id: str, until: str, limit: int) -> list[EndingRecord]:
+    """Checkouts in the order of their endings, behind the time and id given; times are ISO 8601."""
+    parameters = {"after_at": after_at, "after_id": after_id, "until": until, "limit": limit}
+    return [_ending(row) for row in await database.all(_ENDED, parameters)]
+
+
+async def match_events(database: Database) -> int:
+    """Let events that came too early count as applied, now that their checkout is known; returns how many."""
+    return len(await database.all(_MATCH_EVENTS, {}))
+
+
+async def intents(database: Database, entries: Sequence[LedgerEntry | OddEntry]) -> list[IntentRecord]:
+    """What the tables say of each intent, in their order."""
+    parameters = {
+        # The checkout of an intent that cannot be read is not known.
+        "checkout_ids": [one.checkout_id if isinstance(one, LedgerEntry) else "" for one in entries],
+        "references": [one.provider_reference for one in entries],
+    }
+    return [_intent(row) for row in await database.all(_INTENTS, parameters)]
+
+
+async def unseen_captures(
+    database: Database, created_from: int, created_to: int, seen: Sequence[str], limit: int
+) -> list[tuple[str, str]]:
+    """Checkout and intent of captures that sales count on, made between the two Unix times, and not ``seen``."""
+    parameters = {"created_from": created_from, "created_to": created_to, "seen": list(seen), "limit": limit}
+    return [(row.checkout_id, row.provider_reference) for row in await database.all(_UNSEEN_CAPTURES, parameters)]
+
+
+def _ending(row: Row[Any]) -> EndingRecord:
+    return EndingRecord(
+        checkout_id=row.checkout_id,
+        status=CheckoutStatus(row.status),
+        ended_at=row.updated_at,
+        total_minor=row.total_minor,
+        lines_total_minor=int(row.lines_total_minor),
+        is_confirmed_in_part=bool(row.is_confirmed_in_part),
+        is_undone_in_part=bool(row.is_undone_in_part),
     )
-    INSERT INTO audit_log (checkout_id, entity, entity_key, before, after, actor, reason)
-    VALUES (:checkout_id, 'reconciliation', :provider_reference, 'refunding', :status, :actor, :reason)
-""")
+
+
+def _intent(row: Row[Any]) -> IntentRecord:
+    kept = None
+    if row.kept_reference is not None:
+        kept = Charge(PaymentStatus.CAPTURED, row.kept_reference, row.captured_minor, row.captured_currency)
+    return IntentRecord(
+        status=CheckoutStatus(row.status) if row.status else None,
+        deployment=row.deployment,
+        is_recorded=row.is_recorded,
+        kept=kept,
+        refund_is_unfinished=row.refund_is_unfinished,
+    )

@@ -1,10 +1,13 @@
-"""The one way to PostgreSQL: an engine whose every statement is a transaction unless somebody opens a longer one."""
+"""The one way to PostgreSQL: each statement is its own transaction, unless a longer one is opened.
+
+Rows and statements stay within this room: its other modules return classes of the domain.
+"""
 
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
-from sqlalchemy import Row, TextClause
+from sqlalchemy import Row, TextClause, text
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -44,7 +47,7 @@ def create_engine(settings: DatabaseSettings) -> AsyncEngine:
 
 
 @contextmanager
-def _in_our_words() -> Iterator[None]:
+def _translated_errors() -> Iterator[None]:
     """Tell a wrong value from a server in trouble, and leave statement and parameters out of what operators read.
 
     Everything but a broken rule counts as trouble: a missing table is a migration that has not run yet.
@@ -64,9 +67,9 @@ def _first_line(error: BaseException | None) -> str:
 
 
 class Database:
-    """What an activity may do with PostgreSQL: one statement, or one transaction.
+    """The connections to PostgreSQL. A unit of work is one statement, or one transaction.
 
-    Raises, all of it:
+    Raises, in every method:
         DatabaseUnavailable: the server is in trouble; what was asked may or may not have happened.
         InvariantBroken: a rule of the tables refused it.
     """
@@ -75,6 +78,10 @@ class Database:
         self._autocommit = engine.execution_options(isolation_level="AUTOCOMMIT")
         self._engine = engine
 
+    async def ping(self) -> None:
+        """Return when PostgreSQL has responded."""
+        await self.one(text("SELECT 1"), {})
+
     async def locked(self, lock: TextClause, statement: TextClause, parameters: Mapping[str, Any]) -> Row[Any] | None:
         """Lock rows, and then run one statement that sees them as they are under the lock; its first row, if any."""
         async with self.transaction() as connection:
@@ -82,26 +89,26 @@ class Database:
             return (await connection.execute(statement, parameters)).first()
 
     async def run(self, statement: TextClause, parameters: Mapping[str, Any]) -> None:
-        """Run one statement that answers no rows as its own transaction, in one round trip."""
-        with _in_our_words():
+        """Run one statement that returns no rows as its own transaction, in one round trip."""
+        with _translated_errors():
             async with self._autocommit.connect() as connection:
                 await connection.execute(statement, parameters)
 
     async def one(self, statement: TextClause, parameters: Mapping[str, Any]) -> Row[Any] | None:
         """Run one statement as its own transaction, in one round trip; its first row, if any."""
-        with _in_our_words():
+        with _translated_errors():
             async with self._autocommit.connect() as connection:
                 return (await connection.execute(statement, parameters)).first()
 
     async def all(self, statement: TextClause, parameters: Mapping[str, Any]) -> list[Row[Any]]:
         """Run one statement as its own transaction; all its rows."""
-        with _in_our_words():
+        with _translated_errors():
             async with self._autocommit.connect() as connection:
                 return list((await connection.execute(statement, parameters)).all())
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
         """Several statements that happen together or not at all (READ COMMITTED: each sees what others committed)."""
-        with _in_our_words():
+        with _translated_errors():
             async with self._engine.begin() as connection:
                 yield connection

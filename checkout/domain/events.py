@@ -63,5 +63,8 @@ class OwnEvents:
         return event.livemode in (None, self.is_live) and event.account in (None, self.account)
 
 
+#: The types of Stripe's events that tell of a capture (https://docs.stripe.com/api/events/types).
+CAPTURE_TYPES: Final = frozenset({"payment_intent.succeeded"})
+
 #: What the sandbox and a key of test mode have sent to them.
 OF_TEST_MODE: Final = OwnEvents(is_live=False)

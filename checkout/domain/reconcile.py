@@ -5,8 +5,11 @@ agree in it, and where the next one begins.
 """
 
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from enum import StrEnum
 from typing import Final
+
+from checkout.domain.states import CheckoutStatus
 
 #: How many mismatches a report lists; the rest is counted.
 MAX_LISTED: Final = 100
@@ -68,6 +71,64 @@ class Mismatch:
     sku: str | None = None
     provider_reference: str | None = None
     repaired: bool = False
+
+
+@dataclass(frozen=True)
+class ShelfRecord:
+    """How many units of an article the tables have, and what its reservations say of them.
+
+    ``received``: all units that ever came; ``held`` and ``committed``: what reservations hold and have sold.
+    """
+
+    sku: str
+    on_hand: int
+    reserved: int
+    received: int
+    held: int
+    committed: int
+
+    @property
+    def mismatches(self) -> list[Mismatch]:
+        """Where the article and its reservations disagree."""
+        found = []
+        if self.reserved != self.held:
+            detail = f"{self.reserved} units are reserved, and {self.held} are held"
+            found.append(Mismatch(MismatchKind.RESERVED_IS_NOT_WHAT_IS_HELD, detail, sku=self.sku))
+        if self.received != self.on_hand + self.committed:
+            detail = f"{self.received} units were received, {self.on_hand} are on hand and {self.committed} are sold"
+            found.append(Mismatch(MismatchKind.UNITS_APPEARED_OR_VANISHED, detail, sku=self.sku))
+        return found
+
+
+@dataclass(frozen=True)
+class EndingRecord:
+    """A checkout that has ended, and whether its order, payment and stock tell of the same ending.
+
+    ``total_minor`` is the order's, None where there is no order; ``lines_total_minor`` is the sum of its lines.
+    """
+
+    checkout_id: str
+    status: CheckoutStatus
+    ended_at: datetime
+    total_minor: int | None
+    lines_total_minor: int
+    is_confirmed_in_part: bool
+    is_undone_in_part: bool
+
+    @property
+    def mismatches(self) -> list[Mismatch]:
+        """Where the checkout and what belongs to it disagree."""
+        found = []
+        if self.total_minor is not None and self.total_minor != self.lines_total_minor:
+            detail = f"the order's total is {self.total_minor} and its lines are {self.lines_total_minor} minor units"
+            found.append(Mismatch(MismatchKind.ORDER_IS_NOT_ITS_LINES, detail, self.checkout_id))
+        if self.is_confirmed_in_part:
+            detail = "the checkout is confirmed, and its order, its payment or its stock does not say so"
+            found.append(Mismatch(MismatchKind.CONFIRMED_IN_PART, detail, self.checkout_id))
+        if self.is_undone_in_part:
+            detail = f"the checkout is {self.status}, and its order, its payment or its stock does not say so"
+            found.append(Mismatch(MismatchKind.UNDONE_IN_PART, detail, self.checkout_id))
+        return found
 
 
 @dataclass(frozen=True)

@@ -61,6 +61,22 @@ class PaymentStatus(StrEnum):
     REFUNDED = "refunded"
     VOIDED = "voided"
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the provider, the bank or the customer may still change it."""
+        return self in _OPEN_PAYMENT
+
+    @property
+    def is_taken(self) -> bool:
+        """Whether money was taken, which may have been given back since."""
+        return self in _TAKEN
+
+
+_OPEN_PAYMENT = frozenset(
+    {PaymentStatus.PROCESSING, PaymentStatus.UNKNOWN, PaymentStatus.PENDING, PaymentStatus.REQUIRES_ACTION}
+)
+_TAKEN = frozenset({PaymentStatus.CAPTURED, PaymentStatus.REFUNDING, PaymentStatus.REFUNDED})
+
 
 class OrderStatus(StrEnum):
     """An order waits for its payment, or has ended one way or the other."""

@@ -1,4 +1,4 @@
-"""What text people may give: names as their languages need them, and never a card number where an id belongs.
+"""What is written for people: names as their languages need them, order numbers, and never a card number as an id.
 
 A card number has the shape of ISO/IEC 7812: 13 to 19 digits with a Luhn check digit, of an issuer whose first digit is
 2 to 6 (all the payment networks). Digits may be grouped the way cards print them. To spare honest ids, the digits must
@@ -14,6 +14,16 @@ from typing import Final
 _JOINERS: Final = frozenset("\u200c\u200d")
 #: Unicode's spaces within a line. French sets a no-break one before a colon, Japanese a wide one between names.
 _SPACE: Final = "Zs"
+#: Crockford's Base32 (https://www.crockford.com/base32.html): no I, L, O or U, so nothing is misheard or misread.
+_SYMBOLS: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+#: An order number has so many bits. Drawn at random, none tells anything of the next.
+ORDER_NUMBER_BITS: Final = 40
+
+
+def order_number(bits: int) -> str:
+    """The number of `ORDER_NUMBER_BITS` bits as people say it: eight symbols, as ``K7QM-3XTD``."""
+    symbols = "".join(_SYMBOLS[bits >> shift & 31] for shift in range(ORDER_NUMBER_BITS - 5, -1, -5))
+    return f"{symbols[:4]}-{symbols[4:]}"
 
 
 def is_name(text: str, at_most: int) -> bool:

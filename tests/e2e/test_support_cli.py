@@ -13,8 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
 from checkout.domain.errors import ProviderUnavailable
+from checkout.domain.payments import Charge
 from checkout.domain.states import PaymentStatus
-from checkout.payments.gateway import Charge
 from lab.stack.processes.ports import claim_free_port
 from tests.conftest import Stock
 from tests.support.api_process import STOREFRONT_KEY, SUPPORT_KEY, Storefront, open_storefront

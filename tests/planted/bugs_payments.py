@@ -2,8 +2,9 @@
 
 from tests.planted.bug import Bug, Campaign, Edit
 
-_ATTEMPTS = "activities/payments/attempts.py"
+_ATTEMPTS = "checkout/db/attempts.py"
 _PAYMENTS = "activities/payments/charge.py"
+_DOMAIN = "checkout/domain/payments.py"
 _STRIPE = "checkout/payments/stripe/gateway.py"
 _STORY = "workflows/payment/collection.py"
 
@@ -19,8 +20,8 @@ BUGS = (
             ),
             Edit(
                 _ATTEMPTS,
-                "from sqlalchemy import Row\n",
-                "from sqlalchemy import Row\nfrom temporalio import activity\n",
+                "from sqlalchemy import Row, text\n",
+                "from sqlalchemy import Row, text\nfrom temporalio import activity\n",
             ),
         ),
         cases=("charge_payment-fails_after_its_effect",),
@@ -56,9 +57,9 @@ BUGS = (
         (
             Edit(
                 _PAYMENTS,
-                "        if charge and charge.status in OPEN:\n",
-                "        charge = charge if charge and charge.status in OPEN else None\n"
-                "        if charge and charge.status in OPEN:\n",
+                "        if charge and charge.status.is_open:\n",
+                "        charge = charge if charge and charge.status.is_open else None\n"
+                "        if charge and charge.status.is_open:\n",
             ),
         ),
         cases=("charge_payment-fails_for_good",),
@@ -118,8 +119,8 @@ BUGS = (
         "Whatever amount was taken counts as what was asked for.",
         (
             Edit(
-                _ATTEMPTS,
-                "fits = (charge.captured_minor, charge.currency) == (attempt.amount_minor, attempt.currency)",
+                _DOMAIN,
+                "fits = (charge.captured_minor, charge.currency) == (self.amount_minor, self.currency)",
                 "fits = True",
             ),
         ),
@@ -130,9 +131,9 @@ BUGS = (
         "What is given back is the order's total, and not what was taken.",
         (
             Edit(
-                _PAYMENTS,
-                "charge.provider_reference, charge.captured_minor",
-                "charge.provider_reference, attempt.amount_minor",
+                _DOMAIN,
+                "charge.provider_reference,\n            charge.captured_minor",
+                "charge.provider_reference,\n            self.amount_minor",
             ),
         ),
         cases=("refund_payment-wrong_amount-runs_twice",),

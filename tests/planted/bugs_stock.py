@@ -42,7 +42,7 @@ BUGS = (
     UPDATE checkouts SET status = 'compensating', reason = :reason, actor = :actor
     WHERE checkout_id = :checkout_id AND status IN""",
             ),
-            Edit("activities/compensation.py", ").scalar_one()", ").scalar_one_or_none()"),
+            Edit(_CHECKOUTS, ").scalar_one()", ").scalar_one_or_none()"),
         ),
         cases=("reserve_stock-answers_after_its_undo",),
     ),

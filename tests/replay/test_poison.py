@@ -8,8 +8,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle, WorkflowUpdateFailedError
 
+from checkout.domain.payments import Charge
 from checkout.domain.states import CheckoutStatus, PaymentStatus
-from checkout.payments.gateway import Charge
 from checkout.temporal.names import TASK_QUEUE
 from tests.conftest import Stock
 from tests.support.attempts import until as until_so

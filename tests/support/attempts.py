@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from checkout.payments.gateway import Attempt, RefundCall
+from checkout.domain.payments import Attempt, RefundCall
 
 T = TypeVar("T")
 

@@ -7,8 +7,8 @@ import pytest
 from temporalio.client import WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 
+from checkout.domain.payments import Charge
 from checkout.domain.states import PaymentStatus
-from checkout.payments.gateway import Charge
 
 CAPTURED = Charge(PaymentStatus.CAPTURED, "pi_1", 2580, "EUR", latest_charge="ch_9")
 DECLINED = Charge(PaymentStatus.DECLINED, "pi_1", 0, "EUR", "insufficient_funds", retryable=True, latest_charge="ch_1")

@@ -5,8 +5,8 @@ from collections.abc import AsyncGenerator
 from datetime import datetime
 from typing import TypeVar
 
+from checkout.domain.payments import Attempt, Charge, LedgerEntry, OddEntry, Refund, RefundCall
 from checkout.domain.states import PaymentStatus, RefundStatus
-from checkout.payments.gateway import Attempt, Charge, LedgerEntry, OddEntry, Refund, RefundCall
 
 T = TypeVar("T")
 ChargeOrNone = TypeVar("ChargeOrNone", Charge, Charge | None)

@@ -12,9 +12,9 @@ from temporalio.exceptions import ApplicationError
 from checkout.domain.commands import Cancel
 from checkout.domain.errors import OutcomeUnknown, ProviderRefusedCall
 from checkout.domain.messages import Line
+from checkout.domain.payments import Charge
 from checkout.domain.states import CheckoutStatus, PaymentStatus, Reason, RefundStatus
 from checkout.domain.view import LineView
-from checkout.payments.gateway import Charge
 from tests.conftest import Stock
 from tests.support.invariants import violations
 from tests.support.scripted_gateway import ScriptedGateway

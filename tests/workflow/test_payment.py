@@ -11,9 +11,9 @@ from checkout.domain.commands import Cancel, RetryPayment, SubmitPayment
 from checkout.domain.errors import DatabaseUnavailable, OutcomeUnknown, PaymentMethodRefused, ProviderRefusesKey
 from checkout.domain.events import PaymentEvent
 from checkout.domain.messages import Timeouts
+from checkout.domain.payments import Charge
 from checkout.domain.states import CheckoutStatus, PaymentStatus, Reason
 from checkout.domain.view import CheckoutView
-from checkout.payments.gateway import Charge
 from tests.support.charges import ACTION, CAPTURED, DECLINED, PENDING, VOIDED, refusal
 from tests.support.invariants import violations
 from tests.support.shop import Shop, Stock, open_shop, until

@@ -9,8 +9,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from checkout.domain.commands import Cancel
 from checkout.domain.errors import AccountCannotCharge, ProviderRefusesKey
-from checkout.domain.hold import HoldView
-from checkout.domain.messages import Timeouts
+from checkout.domain.messages import HoldView, Timeouts
 from checkout.domain.states import CheckoutStatus, PaymentStatus, Reason
 from checkout.temporal.names import HOLD_WORKFLOW_ID
 from tests.support.charges import CAPTURED, DECLINED

@@ -11,9 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
 from checkout.domain.errors import ProviderRefusedCall
+from checkout.domain.payments import Charge, LedgerEntry
 from checkout.domain.reconcile import MismatchKind, ReconcileReport, ReconcileRequest
 from checkout.domain.states import CheckoutStatus, PaymentStatus
-from checkout.payments.gateway import Charge, LedgerEntry
 from checkout.temporal.names import TASK_QUEUE
 from tests.conftest import Stock
 from tests.support.shop import Shop, open_shop, until

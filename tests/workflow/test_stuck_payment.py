@@ -7,9 +7,9 @@ import pytest
 from checkout.domain.commands import Cancel, ResolvePayment, RetryPayment, SubmitPayment
 from checkout.domain.errors import OutcomeUnknown, ProviderUnavailable
 from checkout.domain.messages import Timeouts
+from checkout.domain.payments import Charge
 from checkout.domain.states import CheckoutStatus, PaymentStatus, Reason
 from checkout.domain.view import CheckoutView
-from checkout.payments.gateway import Charge
 from tests.support.charges import CAPTURED, VOIDED, refusal
 from tests.support.shop import Handle, Shop, until
 from workflows.checkout import CheckoutWorkflow

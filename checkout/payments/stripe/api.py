@@ -16,8 +16,8 @@ _MOST_ON_A_PAGE: Final = 100
 
 
 @dataclass(frozen=True)
-class Reply:
-    """What came back; ``is_replay``: it is what was saved when the idempotency key was first used."""
+class StripeResponse:
+    """The data of one response; ``is_replay``: it was saved when the idempotency key was first used."""
 
     data: Object
     is_replay: bool
@@ -42,17 +42,17 @@ class StripeApi:
             http_client=self._http,
         )
 
-    async def send(self, method: str, path: str, key: str | None = None, **params: Any) -> Reply:
+    async def send(self, method: str, path: str, key: str | None = None, **params: Any) -> StripeResponse:
         """One call. A POST without a key gets one of its own from the package."""
-        # The raw request, for its answer is data that can be checked; the typed objects trip over a malformed one.
+        # The raw request, for its response is data that can be checked; the typed objects trip over a malformed one.
         try:
             response = await self._client.raw_request_async(method, path, idempotency_key=key, **params)
         except (AttributeError, TypeError) as error:
             # So does the package itself where an error's body is JSON but not Stripe's.
-            raise OutcomeUnknown(f"the provider's answer is not one of Stripe's ({type(error).__name__})") from None
+            raise OutcomeUnknown(f"the provider's response is not one of Stripe's ({type(error).__name__})") from None
         if not isinstance(response.data, dict):
-            raise OutcomeUnknown("the provider's answer is not a JSON object")
-        return Reply(response.data, response.headers.get("idempotent-replayed") == "true")
+            raise OutcomeUnknown("the provider's response is not a JSON object")
+        return StripeResponse(response.data, response.headers.get("idempotent-replayed") == "true")
 
     async def listed(self, path: str, keep: Callable[[Object], bool] = bool, **filters: Any) -> list[Object]:
         """Every object of a list that is to be kept."""

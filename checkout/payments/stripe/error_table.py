@@ -30,7 +30,7 @@ from checkout.domain.errors import (
 )
 
 
-class Call(Enum):
+class ProviderCall(Enum):
     """What was asked of the provider, as far as its errors mean different things."""
 
     CHARGE = auto()
@@ -39,7 +39,7 @@ class Call(Enum):
 
 
 @dataclass(frozen=True)
-class Row:
+class ErrorRow:
     """One line of the table. It fits an error of ``kind`` that came of one of the ``calls``, and has, where they are
     given, one of the ``codes``, one of the ``params`` (``-`` stands for none), and a message that ``says`` it.
 
@@ -49,13 +49,13 @@ class Row:
     meaning: type[ProviderError]
     source: str
     kind: type[stripe.StripeError] = stripe.InvalidRequestError
-    calls: tuple[Call, ...] = tuple(Call)
+    calls: tuple[ProviderCall, ...] = tuple(ProviderCall)
     codes: str = ""
     params: str = ""
     says: str = ""
     decline_code: str | None = None
 
-    def fits(self, error: stripe.StripeError, call: Call) -> bool:
+    def fits(self, error: stripe.StripeError, call: ProviderCall) -> bool:
         """Whether the row tells of this error."""
         # The package sets ``code`` on some classes only.
         code = error.code or (error.error.code if error.error else None)
@@ -74,17 +74,17 @@ MONEY_REFUSED = frozenset({"amount_not_chargeable", "currency_not_chargeable"})
 
 _CODES = "https://docs.stripe.com/error-codes"
 _ERRORS = "https://docs.stripe.com/api/errors"
-_CHARGE, _REFUND = (Call.CHARGE,), (Call.REFUND,)
+_CHARGE, _REFUND = (ProviderCall.CHARGE,), (ProviderCall.REFUND,)
 
-TABLE: tuple[Row, ...] = (
+TABLE: tuple[ErrorRow, ...] = (
     # -- Nothing was executed: ask again. -------------------------------------------------------------------------
     # Rate limiters, and the lock on an object, stand before the endpoints.
-    Row(ProviderUnavailable, "https://docs.stripe.com/rate-limits", stripe.RateLimitError),
-    Row(ProviderUnavailable, _CODES, stripe.StripeError, codes="lock_timeout rate_limit"),
+    ErrorRow(ProviderUnavailable, "https://docs.stripe.com/rate-limits", stripe.RateLimitError),
+    ErrorRow(ProviderUnavailable, _CODES, stripe.StripeError, codes="lock_timeout rate_limit"),
     # -- The key or the account: every checkout waits, none is undone. ---------------------------------------------
-    Row(ProviderRefusesKey, "https://docs.stripe.com/keys", stripe.AuthenticationError),
-    Row(OtherAccount, _CODES, stripe.StripeError, codes="livemode_mismatch"),
-    Row(
+    ErrorRow(ProviderRefusesKey, "https://docs.stripe.com/keys", stripe.AuthenticationError),
+    ErrorRow(OtherAccount, _CODES, stripe.StripeError, codes="livemode_mismatch"),
+    ErrorRow(
         AccountCannotCharge,
         _CODES,
         stripe.StripeError,
@@ -92,7 +92,7 @@ TABLE: tuple[Row, ...] = (
         codes="testmode_charges_only account_invalid country_unsupported platform_account_required",
     ),
     # Most of them come without a code.
-    Row(
+    ErrorRow(
         AccountCannotCharge,
         "https://docs.stripe.com/connect/account-capabilities",
         stripe.StripeError,
@@ -103,21 +103,21 @@ TABLE: tuple[Row, ...] = (
         r"|\b(your|this) account (must|needs to) (first )?(be )?(activat|verif)"
         r"|charges (are|have been) disabled|not enabled for live charges",
     ),
-    Row(ProviderRefusesKey, "https://docs.stripe.com/keys/restricted-api-keys", stripe.PermissionError),
-    Row(ProviderRefusesKey, _CODES, codes="api_key_expired platform_api_key_expired secret_key_required"),
+    ErrorRow(ProviderRefusesKey, "https://docs.stripe.com/keys/restricted-api-keys", stripe.PermissionError),
+    ErrorRow(ProviderRefusesKey, _CODES, codes="api_key_expired platform_api_key_expired secret_key_required"),
     # -- Whose request was it? A look tells. ------------------------------------------------------------------------
-    Row(KeyUsedOtherwise, "https://docs.stripe.com/api/idempotent_requests", stripe.IdempotencyError),
+    ErrorRow(KeyUsedOtherwise, "https://docs.stripe.com/api/idempotent_requests", stripe.IdempotencyError),
     # -- Refunds. ---------------------------------------------------------------------------------------------------
-    Row(
+    ErrorRow(
         ChargeDisputed,
         "https://docs.stripe.com/refunds#refund-disputed-payments",
         stripe.StripeError,
         _REFUND,
         codes="charge_disputed refund_disputed_payment",
     ),
-    Row(NothingLeftToRefund, _CODES, stripe.StripeError, _REFUND, codes="charge_already_refunded"),
-    Row(NothingLeftToRefund, "https://docs.stripe.com/api/refunds/create", calls=_REFUND, params="amount"),
-    Row(
+    ErrorRow(NothingLeftToRefund, _CODES, stripe.StripeError, _REFUND, codes="charge_already_refunded"),
+    ErrorRow(NothingLeftToRefund, "https://docs.stripe.com/api/refunds/create", calls=_REFUND, params="amount"),
+    ErrorRow(
         RefundRefused,
         "https://docs.stripe.com/refunds#insufficient-balance",
         stripe.StripeError,
@@ -125,7 +125,7 @@ TABLE: tuple[Row, ...] = (
         codes="balance_insufficient insufficient_funds",
     ),
     # -- The customer's payment method, its amount or its currency: declined. ---------------------------------------
-    Row(
+    ErrorRow(
         PaymentMethodRefused,
         _CODES,
         calls=_CHARGE,
@@ -133,27 +133,27 @@ TABLE: tuple[Row, ...] = (
         params="payment_method",
         decline_code="invalid_payment_method",
     ),
-    Row(NotAtProvider, _CODES, codes="resource_missing"),
-    Row(
+    ErrorRow(NotAtProvider, _CODES, codes="resource_missing"),
+    ErrorRow(
         AmountRefused,
         "https://docs.stripe.com/currencies#minimum-and-maximum-charge-amounts",
         params="amount",
         decline_code="amount_not_chargeable",
     ),
-    Row(
+    ErrorRow(
         AmountRefused,
         _CODES,
         codes="amount_too_small amount_too_large charge_exceeds_transaction_limit",
         decline_code="amount_not_chargeable",
     ),
-    Row(
+    ErrorRow(
         PaymentMethodRefused,
         "https://docs.stripe.com/currencies",
         calls=_CHARGE,
         params="currency",
         decline_code="currency_not_chargeable",
     ),
-    Row(
+    ErrorRow(
         PaymentMethodRefused,
         _CODES,
         calls=_CHARGE,
@@ -161,36 +161,38 @@ TABLE: tuple[Row, ...] = (
         decline_code="currency_not_chargeable",
     ),
     # Used up by an earlier payment, since it belongs to no Customer.
-    Row(
+    ErrorRow(
         PaymentMethodRefused,
         "https://docs.stripe.com/api/payment_methods/attach",
         calls=_CHARGE,
         says=r"(may|can) ?not be (re)?used again|previously used|already been used",
         decline_code="payment_method_used_up",
     ),
-    Row(PaymentMethodRefused, _CODES, calls=_CHARGE, codes="token_already_used", decline_code="payment_method_used_up"),
-    Row(
+    ErrorRow(
+        PaymentMethodRefused, _CODES, calls=_CHARGE, codes="token_already_used", decline_code="payment_method_used_up"
+    ),
+    ErrorRow(
         PaymentMethodRefused,
         "https://docs.stripe.com/payments/save-and-reuse",
         calls=_CHARGE,
         params="source customer",
         decline_code="payment_method_of_a_customer",
     ),
-    Row(
+    ErrorRow(
         PaymentMethodRefused,
         "https://docs.stripe.com/payments/save-and-reuse",
         calls=_CHARGE,
         says=r"belongs to (the|a|another) customer|attached to (the|a|another) customer",
         decline_code="payment_method_of_a_customer",
     ),
-    Row(
+    ErrorRow(
         PaymentMethodRefused,
         "https://docs.stripe.com/india-accept-international-payments",
         calls=_CHARGE,
         says=r"indian regulations|export transactions require",
         decline_code="customer_details_required",
     ),
-    Row(
+    ErrorRow(
         PaymentMethodRefused,
         _CODES,
         calls=_CHARGE,
@@ -198,14 +200,14 @@ TABLE: tuple[Row, ...] = (
         "payment_intent_incompatible_payment_method",
         decline_code="payment_method_type_not_accepted",
     ),
-    Row(
+    ErrorRow(
         PaymentMethodRefused,
         _CODES,
         calls=_CHARGE,
         says=r"payment ?method.*(is not|isn't|not) (allowed|supported|accepted|enabled|activated)",
         decline_code="payment_method_type_not_accepted",
     ),
-    Row(
+    ErrorRow(
         PaymentMethodRefused,
         _CODES,
         calls=_CHARGE,
@@ -219,7 +221,7 @@ TABLE: tuple[Row, ...] = (
         "invalid_expiry_month invalid_expiry_year invalid_number postal_code_invalid processing_error "
         "refer_to_customer request_blocked token_in_use authentication_required",
     ),
-    Row(
+    ErrorRow(
         PaymentMethodRefused,
         _CODES,
         calls=_CHARGE,
@@ -227,7 +229,7 @@ TABLE: tuple[Row, ...] = (
         decline_code="invalid_payment_method",
     ),
     # -- Our own mistake. -------------------------------------------------------------------------------------------
-    Row(
+    ErrorRow(
         ProviderRefusedCall,
         _CODES,
         codes="parameter_unknown parameter_missing parameter_invalid_empty parameter_invalid_integer "
@@ -236,7 +238,7 @@ TABLE: tuple[Row, ...] = (
     ),
     # It names none of our parameters and none of our mistakes, so it is the payment that cannot be made in this way
     # (https://docs.stripe.com/payments/paymentintents/lifecycle). Stripe changes these texts without notice.
-    Row(
+    ErrorRow(
         PaymentMethodRefused,
         _ERRORS,
         calls=_CHARGE,
@@ -244,19 +246,19 @@ TABLE: tuple[Row, ...] = (
         says=r"\b(payment|payment ?method|card|customer|bank)\b",
         decline_code="payment_method_refused",
     ),
-    Row(ProviderRefusedCall, _ERRORS),
-    Row(ProviderRefusedCall, "https://docs.stripe.com/webhooks/signature", stripe.SignatureVerificationError),
+    ErrorRow(ProviderRefusedCall, _ERRORS),
+    ErrorRow(ProviderRefusedCall, "https://docs.stripe.com/webhooks/signature", stripe.SignatureVerificationError),
     # -- It may have happened. --------------------------------------------------------------------------------------
     # 5xx, 409 while the first request is still running, and bodies that are not Stripe's. A 500 says nothing about
     # what happened, nor does a 503 once a proxy may send it.
-    Row(OutcomeUnknown, "https://docs.stripe.com/error-low-level#server-errors", stripe.APIError),
-    Row(OutcomeUnknown, "https://docs.stripe.com/error-low-level#connection-errors", stripe.APIConnectionError),
-    Row(OutcomeUnknown, "https://docs.stripe.com/error-low-level", stripe.CardError),
+    ErrorRow(OutcomeUnknown, "https://docs.stripe.com/error-low-level#server-errors", stripe.APIError),
+    ErrorRow(OutcomeUnknown, "https://docs.stripe.com/error-low-level#connection-errors", stripe.APIConnectionError),
+    ErrorRow(OutcomeUnknown, "https://docs.stripe.com/error-low-level", stripe.CardError),
     # Whatever a later release of the package adds.
-    Row(OutcomeUnknown, _ERRORS, stripe.StripeError),
+    ErrorRow(OutcomeUnknown, _ERRORS, stripe.StripeError),
 )
 
 
-def row_for(error: stripe.StripeError, call: Call) -> Row:
+def row_for(error: stripe.StripeError, call: ProviderCall) -> ErrorRow:
     """The row of the table that tells what the error means."""
     return next(row for row in TABLE if row.fits(error, call))

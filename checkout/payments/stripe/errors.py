@@ -11,7 +11,7 @@ from typing import Any
 import stripe
 
 from checkout.domain.errors import PaymentMethodRefused, ProviderError, ProviderUnavailable
-from checkout.payments.stripe.error_table import Call, Row, row_for
+from checkout.payments.stripe.error_table import ErrorRow, ProviderCall, row_for
 
 #: Declines after which the same card may work later, without anybody calling the bank or correcting a number
 #: (https://docs.stripe.com/declines/codes).
@@ -21,7 +21,7 @@ _SOFT_DECLINES = frozenset(
 )
 
 
-def translate(error: stripe.StripeError, call: Call = Call.OTHER) -> ProviderError:
+def translate(error: stripe.StripeError, call: ProviderCall = ProviderCall.OTHER) -> ProviderError:
     """The project's own error for one of the package's, which came of this kind of call."""
     row = row_for(error, call)
     text = f"{row.meaning.__doc__} ({_describe(error)})"
@@ -35,7 +35,7 @@ def translate(error: stripe.StripeError, call: Call = Call.OTHER) -> ProviderErr
 
 
 @contextmanager
-def translated(call: Call = Call.OTHER) -> Iterator[None]:
+def translated(call: ProviderCall = ProviderCall.OTHER) -> Iterator[None]:
     """Let none of the package's errors out."""
     try:
         yield
@@ -50,7 +50,7 @@ def code_of(error: stripe.StripeError) -> str | None:
 
 
 def is_replay(error: stripe.StripeError) -> bool:
-    """Whether the provider repeats the first answer that it gave under this idempotency key
+    """Whether the provider repeats the first response that it gave under this idempotency key
     (https://docs.stripe.com/api/idempotent_requests).
     """
     headers = {name.lower(): value for name, value in (error.headers or {}).items()}
@@ -73,7 +73,7 @@ def named_intent(error: stripe.StripeError) -> dict[str, Any] | None:
     return intent if isinstance(intent, dict) else None
 
 
-def _decline_code(row: Row, error: stripe.StripeError) -> str | None:
+def _decline_code(row: ErrorRow, error: stripe.StripeError) -> str | None:
     """The table's own name of the kind, or else the provider's code."""
     return row.decline_code or code_of(error)
 

@@ -15,11 +15,11 @@ from checkout.domain.errors import (
     PaymentMethodRefused,
     ProviderRefusedCall,
 )
+from checkout.domain.payments import Attempt, Charge, LedgerEntry, OddEntry, Refund, RefundCall
 from checkout.domain.states import PaymentStatus
-from checkout.payments.gateway import Attempt, Charge, LedgerEntry, OddEntry, Refund, RefundCall
 from checkout.payments.stripe.amounts import to_stripe
-from checkout.payments.stripe.api import Reply, StripeApi
-from checkout.payments.stripe.error_table import MONEY_REFUSED, Call
+from checkout.payments.stripe.api import StripeApi, StripeResponse
+from checkout.payments.stripe.error_table import MONEY_REFUSED, ProviderCall
 from checkout.payments.stripe.errors import code_of, is_replay, named_intent, translate, translated
 from checkout.payments.stripe.intents import (
     FENCE,
@@ -51,7 +51,7 @@ _LONGEST_REQUEST_SECONDS: Final = 120
 # Where an intent of an attempt may be, in seconds from its start. Most lie in the first, short window, so that a look
 # seldom reads more than a page. The last one ends where the newest key does.
 _WINDOWS: Final = ((-_SKEW_SECONDS, 119), (120, 3599), (3600, _KEY_LIFE_SECONDS + _SKEW_SECONDS))
-# An intent with its charge is some 8 KB of JSON, and an answer may not be longer than 1 MiB.
+# An intent with its charge is some 8 KB of JSON, and a response may not be longer than 1 MiB.
 _LEDGER_PAGE: Final = 50
 # What an attempt with several intents had come to: the first of these that one of them is.
 _STRONGEST: Final = (PaymentStatus.CAPTURED, PaymentStatus.PENDING, PaymentStatus.VOIDED)
@@ -73,18 +73,18 @@ class StripeGateway:
         its life is not charged again; its outcome is `OutcomeUnknown` without a call.
         """
         _require_living_key(attempt)
-        with translated(Call.CHARGE):
+        with translated(ProviderCall.CHARGE):
             try:
-                reply = await self._confirm(attempt)
+                response = await self._confirm(attempt)
             except stripe.CardError as error:
                 return read_charge(intent_of(error))
             except stripe.InvalidRequestError as error:
                 if attempt.provider_reference is None or code_of(error) != _WRONG_STATE:
                     raise
                 return await self._changed_meanwhile(attempt, error)
-            charge = read_charge(reply.data)
-            if reply.is_replay and charge.status is not PaymentStatus.CAPTURED:
-                # A saved answer tells how it was when it was saved.
+            charge = read_charge(response.data)
+            if response.is_replay and charge.status is not PaymentStatus.CAPTURED:
+                # A saved response tells how it was when it was saved.
                 return read_charge(await self._retrieve(attempt, charge.provider_reference))
             return charge
 
@@ -105,8 +105,8 @@ class StripeGateway:
 
     async def refund(self, call: RefundCall) -> Refund:
         """Give money back, at most once for the key."""
-        with translated(Call.REFUND):
-            reply = await self._api.send(
+        with translated(ProviderCall.REFUND):
+            response = await self._api.send(
                 "post",
                 _REFUNDS,
                 call.idempotency_key,
@@ -114,7 +114,7 @@ class StripeGateway:
                 amount=to_stripe(call.amount_minor, call.currency),
                 metadata=metadata_of(call.checkout_id, call.deployment),
             )
-            return read_refund(reply.data, is_replay=reply.is_replay)
+            return read_refund(response.data, is_replay=response.is_replay)
 
     async def refunds(self, provider_reference: str) -> list[Refund]:
         """Every refund of the intent, whoever made it, newest first."""
@@ -155,7 +155,7 @@ class StripeGateway:
         """Let go of the connections."""
         await self._api.close()
 
-    async def _confirm(self, attempt: Attempt) -> Reply:
+    async def _confirm(self, attempt: Attempt) -> StripeResponse:
         payment = {"payment_method": attempt.payment_method}
         if self._return_url is not None:
             payment["return_url"] = self._return_url
@@ -166,8 +166,10 @@ class StripeGateway:
         return await self._api.send("post", _INTENTS, attempt.idempotency_key, **params, confirm=True)
 
     async def _changed_meanwhile(self, attempt: Attempt, error: stripe.StripeError) -> Charge:
-        """It has been paid, cancelled or sent to the bank. What it is now is the answer, unless that is a decline:
-        whose that is, this reply does not tell.
+        """The charge of an intent that was paid, cancelled or sent to the bank meanwhile, as it is now.
+
+        Raises:
+            OutcomeUnknown: it is declined now, and nothing tells of which try.
         """
         charge = read_charge(await self._retrieve(attempt, attempt.provider_reference or ""))
         if charge.status in (PaymentStatus.DECLINED, PaymentStatus.PROCESSING):
@@ -236,7 +238,7 @@ class StripeGateway:
         await self._cancel(attempt, read_charge(fence.data).provider_reference)
 
     async def _what_was_sent(self, attempt: Attempt) -> list[Object]:
-        """The attempt has been executed under its key. Sent once more, it only repeats its saved answer."""
+        """The attempt has been executed under its key. Sent once more, it only repeats its saved response."""
         if not _is_living(attempt):
             return await self._look(attempt)
         try:
@@ -250,7 +252,7 @@ class StripeGateway:
                 raise
             return found
         except stripe.InvalidRequestError as error:
-            # It was refused for good (no such payment method, say). What it may have made before, it names.
+            # The request was refused (no such payment method, say). The error names the intent that it made, if any.
             return [intent for intent in [named_intent(error)] if intent]
         except stripe.APIError as error:
             found = await self._look(attempt)
@@ -271,7 +273,7 @@ class StripeGateway:
 
 def _is_of_the_money(error: stripe.StripeError) -> bool:
     """Whether the provider refuses the amount or the currency, which are the attempt's as well."""
-    refused = translate(error, Call.CHARGE)
+    refused = translate(error, ProviderCall.CHARGE)
     return isinstance(refused, PaymentMethodRefused) and refused.decline_code in MONEY_REFUSED
 
 

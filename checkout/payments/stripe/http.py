@@ -1,7 +1,7 @@
 """The HTTP client under the `stripe` package: bounded in time and size, and sure of what was never sent.
 
 The package takes any subclass of its ``HTTPClient``. Its own ones bound each read but not the whole call, read an
-answer of any size, and report a refused connection like a lost answer; a checkout must tell these two apart.
+response of any size, and report a refused connection like a lost response; a checkout must tell these two apart.
 """
 
 import asyncio
@@ -24,10 +24,10 @@ from checkout.domain.errors import (
     ProviderUnavailable,
 )
 
-_MAX_ANSWER_BYTES = 1024 * 1024
+_MAX_RESPONSE_BYTES = 1024 * 1024
 _IDLE_SECONDS = 30.0
 
-Answer = tuple[bytes, int, Mapping[str, str]]
+RawResponse = tuple[bytes, int, Mapping[str, str]]
 
 
 class BoundedClient(stripe.HTTPClient):
@@ -39,7 +39,7 @@ class BoundedClient(stripe.HTTPClient):
     Its `request_async` raises this project's own errors, which the package passes on untouched:
         ProviderUnavailable: no connection was made, so nothing was sent.
         ProviderRefusedCall: the request cannot be put into HTTP.
-        OutcomeUnknown: anything else that is not a complete answer of at most 1 MiB.
+        OutcomeUnknown: anything else that is not a complete response of at most 1 MiB.
     """
 
     name: ClassVar[str] = "aiohttp"
@@ -63,25 +63,25 @@ class BoundedClient(stripe.HTTPClient):
     async def request_async(
         self, method: str, url: str, headers: Mapping[str, str], post_data: Any = None
     ) -> tuple[bytes, int, Mapping[str, str]]:
-        """Send one request and read its answer."""
+        """Send one request and read its response."""
         try:
             async with asyncio.timeout(self._timeout_seconds):
                 return await self._exchange(method, url, headers, post_data)
         except aiohttp.ClientError as error:
             raise _explain(error) from None
         except TimeoutError:
-            raise OutcomeUnknown(f"the provider gave no full answer within {self._timeout_seconds:g} s") from None
+            raise OutcomeUnknown(f"the provider gave no full response within {self._timeout_seconds:g} s") from None
 
-    async def _exchange(self, method: str, url: str, headers: Mapping[str, str], content: Any) -> Answer:
-        # The package has put the address into its last form, and a redirect is no answer of Stripe's.
+    async def _exchange(self, method: str, url: str, headers: Mapping[str, str], content: Any) -> RawResponse:
+        # The package has put the address into its last form, and Stripe never redirects.
         async with self._session.request(
             method, URL(url, encoded=True), headers=headers, data=content, proxy=self._proxy_url, allow_redirects=False
         ) as response:
             body = bytearray()
             async for chunk in response.content.iter_any():
                 body += chunk
-                if len(body) > _MAX_ANSWER_BYTES:
-                    raise OutcomeUnknown(f"the provider's answer is longer than {_MAX_ANSWER_BYTES} bytes")
+                if len(body) > _MAX_RESPONSE_BYTES:
+                    raise OutcomeUnknown(f"the provider's response is longer than {_MAX_RESPONSE_BYTES} bytes")
         return bytes(body), response.status, response.headers
 
     async def close_async(self) -> None:

@@ -11,7 +11,7 @@ from urllib.parse import quote
 import stripe
 
 from checkout.domain.errors import OutcomeUnknown
-from checkout.payments.gateway import Attempt
+from checkout.domain.payments import Attempt
 from checkout.payments.stripe.amounts import to_stripe
 from checkout.payments.stripe.errors import named_intent
 from checkout.payments.stripe.objects import Object, metadata

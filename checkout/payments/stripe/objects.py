@@ -1,12 +1,12 @@
-"""Stripe's objects read into ours. A field that is missing or malformed makes the answer one that tells nothing."""
+"""Stripe's objects read into the domain's. One with a missing or malformed field is an `OutcomeUnknown`."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from checkout.domain.errors import OutcomeUnknown
+from checkout.domain.payments import Charge, LedgerEntry, OddEntry, Refund
 from checkout.domain.states import PaymentStatus, RefundStatus
-from checkout.payments.gateway import Charge, LedgerEntry, OddEntry, Refund
 from checkout.payments.stripe.amounts import from_stripe
 from checkout.payments.stripe.errors import is_soft_decline
 
@@ -136,7 +136,7 @@ def read_list(page: Object) -> tuple[list[Object], bool]:
     """
     data = page.get("data")
     if not isinstance(data, list) or not all(isinstance(one, Mapping) and one.get("id") for one in data):
-        raise OutcomeUnknown("the provider's answer is not a list of objects")
+        raise OutcomeUnknown("the provider's response is not a list of objects")
     return data, bool(page.get("has_more"))
 
 
@@ -182,4 +182,4 @@ def _number(value: object) -> int:
 
 
 def _unreadable(what: str, error: Exception) -> OutcomeUnknown:
-    return OutcomeUnknown(f"the provider's answer is not a whole {what} ({type(error).__name__}: {error})")
+    return OutcomeUnknown(f"the provider's response is not a whole {what} ({type(error).__name__}: {error})")

@@ -15,8 +15,8 @@ from api.temporal.snapshots import known_status
 from checkout.config.settings import WorkerSettings
 from checkout.db.session import Database
 from checkout.domain.errors import ProviderUnavailable
+from checkout.domain.payments import Charge
 from checkout.domain.states import PaymentStatus
-from checkout.payments.gateway import Charge
 from checkout.temporal.names import CUSTOMER_ID
 from tests.conftest import Stock
 from tests.support.api_process import OTHER_KEY, STOREFRONT_KEY, Storefront, body, open_storefront, problem

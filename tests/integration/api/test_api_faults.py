@@ -15,9 +15,9 @@ from api.storefront import service
 from checkout.config.settings import TemporalSettings, WorkerSettings
 from checkout.db.session import Database
 from checkout.domain.messages import CheckoutRequest
+from checkout.domain.payments import Charge
 from checkout.domain.states import CheckoutStatus, PaymentStatus
 from checkout.domain.view import CheckoutView, view_at_start
-from checkout.payments.gateway import Charge
 from checkout.temporal.client import connect
 from checkout.temporal.names import CHECKOUT_STATUS, ORDER_NUMBER, TASK_QUEUE
 from lab.stack.processes.process import running

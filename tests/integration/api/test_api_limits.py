@@ -13,7 +13,7 @@ from temporalio.client import Client
 from checkout.domain.commands import RetryPayment
 from checkout.domain.errors import OutcomeUnknown, ProviderUnavailable
 from checkout.domain.events import PaymentEvent
-from checkout.payments.gateway import Attempt, Charge
+from checkout.domain.payments import Attempt, Charge
 from checkout.provisioning.search_attributes import register_search_attributes
 from lab.stack.servers.temporal import DevTemporal
 from tests.conftest import Stock, fresh_namespace, temporal_with

@@ -12,8 +12,8 @@ from api.admission import gate
 from api.admission.room import LEAST
 from checkout.config.settings import WorkerSettings
 from checkout.db.session import Database
+from checkout.domain.payments import Charge
 from checkout.domain.states import PaymentStatus
-from checkout.payments.gateway import Charge
 from tests.conftest import Stock
 from tests.support.api_process import OTHER_KEY, SUPPORT_KEY, Storefront, open_storefront, problem
 from tests.support.scripted_gateway import ScriptedGateway

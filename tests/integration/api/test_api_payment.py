@@ -8,8 +8,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
 from api.storefront import service
+from checkout.domain.payments import Charge
 from checkout.domain.states import PaymentStatus
-from checkout.payments.gateway import Charge
 from tests.conftest import Stock
 from tests.support.api_process import OTHER_KEY, SUPPORT_KEY, Storefront, open_storefront, problem
 from tests.support.scripted_gateway import ScriptedGateway

@@ -11,9 +11,9 @@ from temporalio.client import Client
 
 from api.support import service, visibility
 from checkout.domain.errors import ProviderUnavailable
+from checkout.domain.payments import Charge
 from checkout.domain.reconcile import ReconcileRequest
 from checkout.domain.states import PaymentStatus
-from checkout.payments.gateway import Charge
 from checkout.temporal.names import RECONCILE_WORKFLOW, TASK_QUEUE
 from tests.conftest import Stock
 from tests.support.api_process import STOREFRONT_KEY, SUPPORT_KEY, Storefront, open_storefront, problem

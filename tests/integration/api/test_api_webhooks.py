@@ -17,8 +17,8 @@ from temporalio.client import Client
 from api.webhooks import event_batches, routes
 from checkout.config.settings import WorkerSettings
 from checkout.db.session import Database
+from checkout.domain.payments import Charge
 from checkout.domain.states import PaymentStatus
-from checkout.payments.gateway import Charge
 from checkout.payments.stripe.gateway import StripeGateway
 from tests.conftest import Stock
 from tests.support.api_process import Storefront, open_storefront, problem

@@ -16,8 +16,9 @@ from checkout.domain.errors import (
     OutcomeUnknown,
     ProviderRefusedCall,
 )
+from checkout.domain.payments import LedgerEntry
 from checkout.domain.states import PaymentStatus, RefundStatus
-from checkout.payments.gateway import LedgerEntry, PaymentGateway
+from checkout.payments.gateway import PaymentGateway
 from checkout.payments.stripe.gateway import StripeGateway
 from tests.support.attempts import attempt, refund_of, until
 from tests.support.sandbox_server import SandboxServer, sandbox_server

@@ -16,8 +16,9 @@ from checkout.domain.errors import (
     ProviderRefusesKey,
     ProviderUnavailable,
 )
+from checkout.domain.payments import Attempt, Charge
 from checkout.domain.states import PaymentStatus
-from checkout.payments.gateway import Attempt, Charge, PaymentGateway
+from checkout.payments.gateway import PaymentGateway
 from checkout.payments.stripe.gateway import StripeGateway
 from tests.support.attempts import attempt, refund_of, until
 from tests.support.sandbox_server import SandboxServer, sandbox_server

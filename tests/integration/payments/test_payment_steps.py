@@ -3,9 +3,15 @@
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from checkout.domain.errors import Contradicted, InvariantBroken, OutcomeUnknown, ProviderRefusedCall
+from checkout.domain.errors import (
+    Contradicted,
+    InvariantBroken,
+    OutcomeUnknown,
+    ProviderRefusedCall,
+    ProviderUnavailable,
+)
+from checkout.domain.payments import Charge
 from checkout.domain.states import PaymentStatus, Reason, RefundStatus
-from checkout.payments.gateway import Charge
 from tests.support.steps_shop import Shop, Stock, open_shop
 
 
@@ -87,6 +93,21 @@ async def test_a_refund_is_tried_on_until_it_succeeds(shop: Shop) -> None:
     await shop.release()
 
 
+async def test_a_refund_that_had_succeeded_is_never_pending_again(shop: Shop) -> None:
+    await shop.reserve()
+    await shop.order()
+    await shop.charge()
+    await shop.refund()
+    # The bank sends the money back, and the provider's second refund takes its time.
+    shop.gateway.refunded.clear()
+    shop.gateway.refund_status = RefundStatus.PENDING
+    with pytest.raises(ProviderUnavailable, match="pending"):
+        await shop.refund()
+    assert await shop.value("SELECT status FROM refunds") == "succeeded"
+    shop.gateway.refund_status = RefundStatus.SUCCEEDED
+    assert (await shop.refund()).status == PaymentStatus.REFUNDED
+
+
 async def test_a_declined_payment_leaves_nothing_to_give_back(shop: Shop) -> None:
     await shop.reserve()
     await shop.order()
@@ -117,7 +138,7 @@ async def test_a_declined_customer_pays_on_the_same_intent(shop: Shop) -> None:
     first, second = shop.gateway.charged
     assert (first.provider_reference, first.idempotency_key) == (None, "chk_1-1")
     assert (second.provider_reference, second.idempotency_key) == ("pi_1", "chk_1-2")
-    assert (second.shares_intent, second.earlier_charges, second.is_answered) == (True, ("ch_1",), False)
+    assert (second.shares_intent, second.earlier_charges, second.is_reported) == (True, ("ch_1",), False)
 
 
 async def test_a_decline_of_the_first_try_says_nothing_of_the_second(shop: Shop) -> None:

@@ -13,7 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.testing import ActivityEnvironment
 
-from activities.payments.attempts import Attempts, attempt_of
+from activities.payments.attempts import Attempts
 from activities.payments.charge import PaymentActivities
 from activities.payments.inquiry import PaymentInquiryActivities
 from checkout.db.session import Database
@@ -26,8 +26,8 @@ from checkout.domain.errors import (
     TooLate,
 )
 from checkout.domain.messages import ChargePayment, PaymentInQuestion, PaymentOutcome, Resolution
+from checkout.domain.payments import Charge
 from checkout.domain.states import PaymentStatus, Reason
-from checkout.payments.gateway import Charge
 from checkout.payments.stripe.gateway import StripeGateway
 from tests.support.attempts import attempt, until
 from tests.support.sandbox_server import SandboxServer, sandbox_server
@@ -111,7 +111,7 @@ async def test_a_try_that_was_settled_meanwhile_gets_no_other_key(till: Till) ->
     with pytest.raises(Exception, match="500"):
         await till.pay("pm_sandbox_saved_error")
     attempts = Attempts(till.shop.database, till.gateway)
-    before = attempt_of(await attempts.read("chk_1", 1))
+    before = (await attempts.read("chk_1", 1)).attempt
     truth = PaymentInquiryActivities(till.shop.database, till.gateway)
     settled = await ActivityEnvironment().run(truth.settle_payment, PaymentInQuestion("chk_1", 1, "support", "stuck"))
     assert settled.status == PaymentStatus.VOIDED

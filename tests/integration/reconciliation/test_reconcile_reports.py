@@ -7,10 +7,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
 from activities.reconciliation.ledger import verdict
-from checkout.db.session import Database
+from checkout.domain.payments import IntentRecord, LedgerEntry
 from checkout.domain.reconcile import MAX_LISTED, Mismatch, MismatchKind, ReconcileReport
-from checkout.domain.states import PaymentStatus
-from checkout.payments.gateway import LedgerEntry
+from checkout.domain.states import CheckoutStatus, PaymentStatus
 from tests.conftest import Stock
 from tests.support.reconciled_shop import Handle, Shop, open_shop
 from tests.support.sandbox_server import SandboxServer
@@ -135,17 +134,10 @@ def test_a_report_lists_what_is_open_first_and_counts_the_rest() -> None:
     assert report.checked == {"ended checkouts": 1000}
 
 
-async def test_a_refund_that_has_not_arrived_is_followed(engine: AsyncEngine) -> None:
+def test_a_refund_that_has_not_arrived_is_followed() -> None:
     """The provider counts a refund under way as given back, so only the refund's own row tells that it is not there."""
-    statement = (
-        "SELECT 'cancelled' AS status, NULL AS kept_reference, NULL AS captured_minor, NULL AS captured_currency, "
-        "true AS refund_is_unfinished, true AS is_recorded, '' AS deployment"
-    )
-    from sqlalchemy import text
-
-    row = await Database(engine).one(text(statement), {})
-    assert row is not None
+    record = IntentRecord(CheckoutStatus.CANCELLED, deployment="", is_recorded=True, refund_is_unfinished=True)
     entry = LedgerEntry("pi_1", "chk_1", 1, PaymentStatus.CAPTURED, 2580, 2580, "EUR", 0)
-    found = verdict(entry, row)
+    found = verdict(entry, record)
     assert found is not None
     assert found.kind == MismatchKind.REFUND_UNFINISHED

@@ -21,7 +21,7 @@ from checkout.domain.errors import (
     ProviderUnavailable,
     RefundRefused,
 )
-from checkout.payments.stripe.error_table import TABLE, Call, row_for
+from checkout.payments.stripe.error_table import TABLE, ProviderCall, row_for
 from checkout.payments.stripe.errors import translate
 
 USED_UP = (
@@ -33,66 +33,72 @@ INDIA = "As per Indian regulations, export transactions require a customer name 
 NO_CHARGES = "Your account cannot currently make live charges."
 
 #: (call, HTTP status, error) -> (meaning, decline code)
-CASES: list[tuple[Call, int, dict[str, str], type[ProviderError], str | None]] = [
-    (Call.CHARGE, 429, {"type": "invalid_request_error", "code": "rate_limit"}, ProviderUnavailable, None),
-    (Call.CHARGE, 429, {"type": "invalid_request_error", "code": "lock_timeout"}, ProviderUnavailable, None),
-    (Call.CHARGE, 400, {"code": "lock_timeout"}, ProviderUnavailable, None),
-    (Call.CHARGE, 401, {"message": "Invalid API Key provided: sk_test_***"}, ProviderRefusesKey, None),
-    (Call.OTHER, 403, {"message": "The provided key does not have the required permissions"}, ProviderRefusesKey, None),
-    (Call.CHARGE, 400, {"code": "api_key_expired"}, ProviderRefusesKey, None),
-    (Call.CHARGE, 400, {"code": "livemode_mismatch"}, OtherAccount, None),
-    (Call.CHARGE, 400, {"message": NO_CHARGES}, AccountCannotCharge, None),
-    (Call.CHARGE, 403, {"message": NO_CHARGES}, AccountCannotCharge, None),
-    (Call.CHARGE, 400, {"code": "testmode_charges_only"}, AccountCannotCharge, None),
-    (Call.CHARGE, 400, {"code": "account_invalid"}, AccountCannotCharge, None),
-    (Call.CHARGE, 400, {"message": "This account has been rejected."}, AccountCannotCharge, None),
-    (Call.CHARGE, 400, {"message": "Charges are disabled for your account."}, AccountCannotCharge, None),
-    (Call.CHARGE, 400, {"type": "idempotency_error"}, KeyUsedOtherwise, None),
-    (Call.REFUND, 400, {"code": "charge_disputed"}, ChargeDisputed, None),
-    (Call.REFUND, 400, {"code": "refund_disputed_payment"}, ChargeDisputed, None),
-    (Call.REFUND, 400, {"code": "charge_already_refunded"}, NothingLeftToRefund, None),
-    (Call.REFUND, 400, {"param": "amount", "message": "Refund amount is greater"}, NothingLeftToRefund, None),
-    (Call.REFUND, 400, {"code": "balance_insufficient"}, RefundRefused, None),
-    (Call.REFUND, 402, {"code": "insufficient_funds"}, RefundRefused, None),
+CASES: list[tuple[ProviderCall, int, dict[str, str], type[ProviderError], str | None]] = [
+    (ProviderCall.CHARGE, 429, {"type": "invalid_request_error", "code": "rate_limit"}, ProviderUnavailable, None),
+    (ProviderCall.CHARGE, 429, {"type": "invalid_request_error", "code": "lock_timeout"}, ProviderUnavailable, None),
+    (ProviderCall.CHARGE, 400, {"code": "lock_timeout"}, ProviderUnavailable, None),
+    (ProviderCall.CHARGE, 401, {"message": "Invalid API Key provided: sk_test_***"}, ProviderRefusesKey, None),
     (
-        Call.CHARGE,
+        ProviderCall.OTHER,
+        403,
+        {"message": "The provided key does not have the required permissions"},
+        ProviderRefusesKey,
+        None,
+    ),
+    (ProviderCall.CHARGE, 400, {"code": "api_key_expired"}, ProviderRefusesKey, None),
+    (ProviderCall.CHARGE, 400, {"code": "livemode_mismatch"}, OtherAccount, None),
+    (ProviderCall.CHARGE, 400, {"message": NO_CHARGES}, AccountCannotCharge, None),
+    (ProviderCall.CHARGE, 403, {"message": NO_CHARGES}, AccountCannotCharge, None),
+    (ProviderCall.CHARGE, 400, {"code": "testmode_charges_only"}, AccountCannotCharge, None),
+    (ProviderCall.CHARGE, 400, {"code": "account_invalid"}, AccountCannotCharge, None),
+    (ProviderCall.CHARGE, 400, {"message": "This account has been rejected."}, AccountCannotCharge, None),
+    (ProviderCall.CHARGE, 400, {"message": "Charges are disabled for your account."}, AccountCannotCharge, None),
+    (ProviderCall.CHARGE, 400, {"type": "idempotency_error"}, KeyUsedOtherwise, None),
+    (ProviderCall.REFUND, 400, {"code": "charge_disputed"}, ChargeDisputed, None),
+    (ProviderCall.REFUND, 400, {"code": "refund_disputed_payment"}, ChargeDisputed, None),
+    (ProviderCall.REFUND, 400, {"code": "charge_already_refunded"}, NothingLeftToRefund, None),
+    (ProviderCall.REFUND, 400, {"param": "amount", "message": "Refund amount is greater"}, NothingLeftToRefund, None),
+    (ProviderCall.REFUND, 400, {"code": "balance_insufficient"}, RefundRefused, None),
+    (ProviderCall.REFUND, 402, {"code": "insufficient_funds"}, RefundRefused, None),
+    (
+        ProviderCall.CHARGE,
         400,
         {"code": "resource_missing", "param": "payment_method"},
         PaymentMethodRefused,
         "invalid_payment_method",
     ),
-    (Call.CHARGE, 404, {"code": "resource_missing", "param": "intent"}, NotAtProvider, None),
-    (Call.OTHER, 404, {"code": "resource_missing", "param": "intent"}, NotAtProvider, None),
-    (Call.CHARGE, 400, {"code": "amount_too_small", "param": "amount"}, AmountRefused, "amount_not_chargeable"),
-    (Call.CHARGE, 400, {"code": "amount_too_large"}, AmountRefused, "amount_not_chargeable"),
-    (Call.CHARGE, 400, {"param": "currency"}, PaymentMethodRefused, "currency_not_chargeable"),
+    (ProviderCall.CHARGE, 404, {"code": "resource_missing", "param": "intent"}, NotAtProvider, None),
+    (ProviderCall.OTHER, 404, {"code": "resource_missing", "param": "intent"}, NotAtProvider, None),
+    (ProviderCall.CHARGE, 400, {"code": "amount_too_small", "param": "amount"}, AmountRefused, "amount_not_chargeable"),
+    (ProviderCall.CHARGE, 400, {"code": "amount_too_large"}, AmountRefused, "amount_not_chargeable"),
+    (ProviderCall.CHARGE, 400, {"param": "currency"}, PaymentMethodRefused, "currency_not_chargeable"),
     (
-        Call.CHARGE,
+        ProviderCall.CHARGE,
         400,
         {"code": "payment_method_currency_mismatch"},
         PaymentMethodRefused,
         "currency_not_chargeable",
     ),
-    (Call.CHARGE, 400, {"message": USED_UP}, PaymentMethodRefused, "payment_method_used_up"),
-    (Call.CHARGE, 400, {"code": "token_already_used"}, PaymentMethodRefused, "payment_method_used_up"),
+    (ProviderCall.CHARGE, 400, {"message": USED_UP}, PaymentMethodRefused, "payment_method_used_up"),
+    (ProviderCall.CHARGE, 400, {"code": "token_already_used"}, PaymentMethodRefused, "payment_method_used_up"),
     (
-        Call.CHARGE,
+        ProviderCall.CHARGE,
         400,
         {"code": "parameter_missing", "param": "source", "message": OF_A_CUSTOMER},
         PaymentMethodRefused,
         "payment_method_of_a_customer",
     ),
-    (Call.CHARGE, 400, {"message": OF_A_CUSTOMER}, PaymentMethodRefused, "payment_method_of_a_customer"),
-    (Call.CHARGE, 400, {"message": INDIA}, PaymentMethodRefused, "customer_details_required"),
+    (ProviderCall.CHARGE, 400, {"message": OF_A_CUSTOMER}, PaymentMethodRefused, "payment_method_of_a_customer"),
+    (ProviderCall.CHARGE, 400, {"message": INDIA}, PaymentMethodRefused, "customer_details_required"),
     (
-        Call.CHARGE,
+        ProviderCall.CHARGE,
         400,
         {"code": "payment_method_unactivated"},
         PaymentMethodRefused,
         "payment_method_type_not_accepted",
     ),
     (
-        Call.CHARGE,
+        ProviderCall.CHARGE,
         400,
         {
             "code": "payment_intent_invalid_parameter",
@@ -102,28 +108,28 @@ CASES: list[tuple[Call, int, dict[str, str], type[ProviderError], str | None]] =
         "payment_method_type_not_accepted",
     ),
     (
-        Call.CHARGE,
+        ProviderCall.CHARGE,
         400,
         {"code": "payment_method_provider_decline"},
         PaymentMethodRefused,
         "payment_method_provider_decline",
     ),
-    (Call.CHARGE, 400, {"param": "payment_method"}, PaymentMethodRefused, "invalid_payment_method"),
-    (Call.CHARGE, 400, {"code": "parameter_unknown", "param": "amonut"}, ProviderRefusedCall, None),
-    (Call.CHARGE, 400, {"code": "parameter_missing", "param": "confirm"}, ProviderRefusedCall, None),
-    (Call.CHARGE, 400, {"message": "This customer's bank does not allow it."}, PaymentMethodRefused, None),
+    (ProviderCall.CHARGE, 400, {"param": "payment_method"}, PaymentMethodRefused, "invalid_payment_method"),
+    (ProviderCall.CHARGE, 400, {"code": "parameter_unknown", "param": "amonut"}, ProviderRefusedCall, None),
+    (ProviderCall.CHARGE, 400, {"code": "parameter_missing", "param": "confirm"}, ProviderRefusedCall, None),
+    (ProviderCall.CHARGE, 400, {"message": "This customer's bank does not allow it."}, PaymentMethodRefused, None),
     (
-        Call.CHARGE,
+        ProviderCall.CHARGE,
         404,
         {"message": "Unrecognized request URL (POST: /v1/payment_intents)."},
         ProviderRefusedCall,
         None,
     ),
-    (Call.OTHER, 400, {"message": USED_UP}, ProviderRefusedCall, None),
-    (Call.CHARGE, 409, {"code": "idempotency_key_in_use"}, OutcomeUnknown, None),
-    (Call.CHARGE, 500, {"type": "api_error"}, OutcomeUnknown, None),
-    (Call.CHARGE, 503, {"type": "api_error"}, OutcomeUnknown, None),
-    (Call.OTHER, 402, {"type": "card_error", "code": "card_declined"}, OutcomeUnknown, None),
+    (ProviderCall.OTHER, 400, {"message": USED_UP}, ProviderRefusedCall, None),
+    (ProviderCall.CHARGE, 409, {"code": "idempotency_key_in_use"}, OutcomeUnknown, None),
+    (ProviderCall.CHARGE, 500, {"type": "api_error"}, OutcomeUnknown, None),
+    (ProviderCall.CHARGE, 503, {"type": "api_error"}, OutcomeUnknown, None),
+    (ProviderCall.OTHER, 402, {"type": "card_error", "code": "card_declined"}, OutcomeUnknown, None),
 ]
 
 
@@ -140,7 +146,7 @@ def stripe_error(status: int, error: dict[str, str], headers: dict[str, str] | N
 
 @pytest.mark.parametrize(("call", "status", "error", "meaning", "decline_code"), CASES, ids=str)
 def test_an_error_has_its_meaning(
-    call: Call, status: int, error: dict[str, str], meaning: type[ProviderError], decline_code: str | None
+    call: ProviderCall, status: int, error: dict[str, str], meaning: type[ProviderError], decline_code: str | None
 ) -> None:
     ours = translate(stripe_error(status, error), call)
     assert type(ours) is meaning
@@ -160,11 +166,11 @@ def test_every_row_is_tried_and_has_its_source() -> None:
 
 def test_an_error_says_whether_it_is_saved_and_which_intent_it_names() -> None:
     body: Any = {"message": NO_CHARGES, "payment_intent": {"id": "pi_1"}}
-    ours = translate(stripe_error(400, body, {"Idempotent-Replayed": "true"}), Call.CHARGE)
+    ours = translate(stripe_error(400, body, {"Idempotent-Replayed": "true"}), ProviderCall.CHARGE)
     assert (ours.is_saved, ours.provider_reference) == (True, "pi_1")
-    fresh = translate(stripe_error(400, {"message": NO_CHARGES}), Call.CHARGE)
+    fresh = translate(stripe_error(400, {"message": NO_CHARGES}), ProviderCall.CHARGE)
     assert (fresh.is_saved, fresh.provider_reference) == (False, None)
 
 
 def test_the_providers_message_is_read_and_never_repeated() -> None:
-    assert "Indian" not in str(translate(stripe_error(400, {"message": INDIA}), Call.CHARGE))
+    assert "Indian" not in str(translate(stripe_error(400, {"message": INDIA}), ProviderCall.CHARGE))

@@ -1,5 +1,4 @@
-"""What touches the world: each do beside its undo, and the small writes beside the steps. Each may run twice or late.
+"""What touches the world: each do beside its undo, and the small writes beside the steps, all of which may run twice.
 
-When and how often they run is decided in `workflows`; their SQL is in `checkout.db`, the provider's API in
-`checkout.payments`.
+When they run is decided in `workflows`; their SQL is in `checkout.db`, and the provider's API in `checkout.payments`.
 """

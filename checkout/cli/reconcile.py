@@ -99,7 +99,7 @@ async def _progress(handle: Handle) -> str | None:
     try:
         report = await handle.query("progress", result_type=ReconcileReport, rpc_timeout=_ANSWER_TIMEOUT)
     except RPCError as error:
-        # The worker is busy or on its way out. What it does is shown again when it answers.
+        # The worker is busy or on its way out. What it does is shown again when it responds.
         if error.status not in (RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.FAILED_PRECONDITION):
             raise
         return None

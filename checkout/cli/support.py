@@ -26,7 +26,7 @@ Url = Annotated[
         help="Where the API is.  [env: CHECKOUT_API_URL; default: http://127.0.0.1:8000]",
     ),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print the API's answer as one line of JSON.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the API's response as one line of JSON.")]
 Press = Annotated[
     str | None, typer.Option("--idempotency-key", metavar="KEY", help="The same command with the same key acts once.")
 ]
@@ -104,7 +104,7 @@ def resolve(  # noqa: PLR0913, PLR0917 - one parameter an option
     api_url: Url = None,
     key: Key = None,
 ) -> None:
-    """Say what became of a stuck payment. The provider is asked, and believed when it answers."""
+    """Say what became of a stuck payment. The provider is asked, and believed when it responds."""
     body = {"outcome": outcome, "reason": reason} | ({"provider_reference": reference} if reference else {})
     _act(checkout, "resolve-payment", body, idempotency_key, (api_url, key), json)
 

@@ -58,14 +58,15 @@ class SupportClient:
 
     def _call(self, method: str, path: str, **content: Any) -> dict[str, Any]:
         try:
-            answer = self._client.request(method, path, **content)
+            response = self._client.request(method, path, **content)
         except httpx.TimeoutException as error:
-            raise Refused(f"the API at {self._url} did not answer in time: the action may still take effect") from error
+            text = f"the API at {self._url} did not respond in time: the action may still take effect"
+            raise Refused(text) from error
         except httpx.HTTPError as error:
             raise Refused(f"the API at {self._url} cannot be reached: {error}; is it running?") from error
-        if not answer.is_success:
-            raise Refused(_in_words(answer))
-        return _object(answer)
+        if not response.is_success:
+            raise Refused(_in_words(response))
+        return _object(response)
 
 
 def open_client(url: str | None, key: str | None) -> SupportClient:
@@ -91,20 +92,21 @@ def _of(checkout_id: str) -> str:
     return f"{_PLACE}/{quote(checkout_id, safe='')}"
 
 
-def _in_words(answer: httpx.Response) -> str:
+def _in_words(response: httpx.Response) -> str:
     """What a problem says, field by field."""
-    problem = _object(answer)
-    lines = [f"{problem.get('title', 'an error')} ({answer.status_code} {problem.get('code', '-')})"]
+    problem = _object(response)
+    lines = [f"{problem.get('title', 'an error')} ({response.status_code} {problem.get('code', '-')})"]
     lines.append(str(problem.get("detail", "")))
     lines += [f"{error['field']}: {error['message']}" for error in problem.get("errors") or ()]
     return "\n".join(line for line in lines if line)
 
 
-def _object(answer: httpx.Response) -> dict[str, Any]:
+def _object(response: httpx.Response) -> dict[str, Any]:
+    sent = f"{response.url} responds with {response.status_code}"
     try:
-        value = answer.json()
+        value = response.json()
     except ValueError as error:
-        raise Refused(f"{answer.url} answers {answer.status_code} and no JSON: is that the checkout's API?") from error
+        raise Refused(f"{sent} and no JSON: is that the checkout's API?") from error
     if not isinstance(value, dict):
-        raise Refused(f"{answer.url} answers {answer.status_code} and no JSON object: is that the checkout's API?")
+        raise Refused(f"{sent} and no JSON object: is that the checkout's API?")
     return value

@@ -24,43 +24,43 @@ _COMMANDS: Final = {
 }
 
 
-def print_json(answer: Json) -> None:
-    """The answer as one line."""
-    print(json.dumps(answer))  # noqa: T201
+def print_json(response: Json) -> None:
+    """The response as one line."""
+    print(json.dumps(response))  # noqa: T201
 
 
-def print_list(answer: Json) -> None:
+def print_list(response: Json) -> None:
     """A page of checkouts as a table."""
     console = _console()
-    rows = answer["checkouts"]
+    rows = response["checkouts"]
     if rows:
         console.print(_list_table(rows))
     else:
         console.print("No checkout matches.")
-    if answer["next_cursor"]:
-        console.print(f"There are more: --cursor {answer['next_cursor']}", soft_wrap=True)
-    if answer["mismatches"]:
+    if response["next_cursor"]:
+        console.print(f"There are more: --cursor {response['next_cursor']}", soft_wrap=True)
+    if response["mismatches"]:
         console.print(
-            f"[bold red]{answer['mismatches']} mismatches[/] wait for a person: `checkout reconcile` lists them."
+            f"[bold red]{response['mismatches']} mismatches[/] wait for a person: `checkout reconcile` lists them."
         )
 
 
-def print_story(answer: Json) -> None:
+def print_story(response: Json) -> None:
     """A checkout, what happened to it, and what may be done."""
     console = _console()
-    print_view(answer)
-    for name, value in (("workflow", answer["workflow"]), ("Temporal UI", answer["temporal_ui_url"])):
+    print_view(response)
+    for name, value in (("workflow", response["workflow"]), ("Temporal UI", response["temporal_ui_url"])):
         if value:
             console.print(f"  {name:<12} {escape(value)}", soft_wrap=True)
-    if answer["timeline"] is None:
-        console.print("\nNo worker answers, so there is no timeline; the statuses are the last that Temporal knows.")
+    if response["timeline"] is None:
+        console.print("\nNo worker responds, so there is no timeline; the statuses are the last that Temporal knows.")
     else:
         console.print()
-        console.print(_timeline_table(answer["timeline"]))
-    if answer["can"]:
+        console.print(_timeline_table(response["timeline"]))
+    if response["can"]:
         console.print("\nWhat may be done:")
-    for action in answer["can"]:
-        console.print(f"  {_COMMANDS[action].format(id=answer['id'])}", soft_wrap=True)
+    for action in response["can"]:
+        console.print(f"  {_COMMANDS[action].format(id=response['id'])}", soft_wrap=True)
 
 
 def print_view(view: Json) -> None:

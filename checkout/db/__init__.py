@@ -1,5 +1,4 @@
-"""PostgreSQL: the tables, their rules, and the statements on them, a module for each group of tables.
+"""PostgreSQL: the tables, their rules, and the statements on them, as functions on classes of the domain.
 
-Its functions take and return classes of the domain; no row and no statement leaves this room. What is to be done with
-what they return is decided in `activities`.
+No row and no statement leaves this room, and what is to be done with the results is decided in `activities`.
 """

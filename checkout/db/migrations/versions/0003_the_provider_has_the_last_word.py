@@ -31,7 +31,7 @@ COMMENT ON COLUMN idempotency_keys.subject IS 'the number of the attempt, or the
 CREATE TRIGGER idempotency_keys_only_grow BEFORE UPDATE OR DELETE OR TRUNCATE ON idempotency_keys
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
--- What is written on every payment that this deployment makes, so that those of other programs are left alone.
+-- What is written on every payment that this deployment makes, so that those of other programs are not touched.
 CREATE TABLE deployment (
     one  boolean PRIMARY KEY DEFAULT true CHECK (one),
     mark text NOT NULL CHECK (length(mark) BETWEEN 8 AND 64)

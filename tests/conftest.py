@@ -10,23 +10,18 @@ A namespace of its own lets a test use the product's task queue and ids without 
 
 import os
 import shutil
-import sys
 import sysconfig
 import tempfile
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
-from dataclasses import replace
+from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from google.protobuf.duration_pb2 import Duration
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
-from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
 from temporalio.client import Client
 from temporalio.testing import WorkflowEnvironment
 
@@ -41,12 +36,9 @@ from lab.stack.processes.process import running
 from lab.stack.servers.postgres import EmbeddedPostgres
 from lab.stack.servers.temporal import DevTemporal
 from tests.support.sandbox_server import SandboxServer, sandbox_server
-
-#: What a test may put on the shelves: sku -> (unit price in minor units, currency, units on hand).
-Shelf = dict[str, tuple[int, str, int]]
-Stock = Callable[[Shelf], Awaitable[None]]
-#: What tests have to show at the end: lines under a heading.
-_SHOWN = pytest.StashKey[dict[str, list[str]]]()
+from tests.support.servers import fresh_namespace, say
+from tests.support.stock import Stock, put_on_shelves
+from tests.support.summary import SHOWN
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -59,31 +51,18 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ.pop("COVERAGE_PROCESS_START", None)
 
 
-def show_at_the_end(config: pytest.Config, heading: str, lines: list[str]) -> None:
-    """Print the lines after the last test, whichever process it runs in."""
-    if hasattr(config, "workeroutput"):
-        config.workeroutput.setdefault("shown", {})[heading] = lines
-    else:
-        config.stash.setdefault(_SHOWN, {})[heading] = lines
-
-
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
     """A process that ran tests has ended, and hands over what it has to show; one that crashed has nothing."""
-    node.config.stash.setdefault(_SHOWN, {}).update(getattr(node, "workeroutput", {}).get("shown", {}))
+    node.config.stash.setdefault(SHOWN, {}).update(getattr(node, "workeroutput", {}).get("shown", {}))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Print what tests have to show."""
-    for heading, lines in config.stash.get(_SHOWN, {}).items():
+    for heading, lines in config.stash.get(SHOWN, {}).items():
         terminalreporter.section(heading)
         for line in lines:
             terminalreporter.write_line(line)
-
-
-def say(role: str, line: str) -> None:
-    """A server's output, which pytest shows for a test that fails."""
-    print(f"{role:>8} | {line}", file=sys.stderr)  # noqa: T201
 
 
 @pytest.fixture(autouse=True)
@@ -155,16 +134,7 @@ async def engine(database: DatabaseSettings) -> AsyncIterator[AsyncEngine]:
 def stock(engine: AsyncEngine) -> Stock:
     """``await stock({"MUG": (1290, "EUR", 7)})`` puts articles on the shelves."""
 
-    async def put(shelf: Shelf) -> None:
-        statement = text(
-            "INSERT INTO products (sku, name, price_minor, currency, on_hand, received) "
-            "VALUES (:sku, 'Article ' || :sku, :price, :currency, :on_hand, :on_hand)"
-        )
-        rows = [{"sku": sku, "price": p, "currency": c, "on_hand": n} for sku, (p, c, n) in shelf.items()]
-        async with engine.begin() as connection:
-            await connection.execute(statement, rows)
-
-    return put
+    return partial(put_on_shelves, engine)
 
 
 @pytest.fixture(scope="session")
@@ -174,29 +144,6 @@ async def temporal_server(server_directory: Path) -> AsyncIterator[DevTemporal]:
         server = DevTemporal(claim.port, database=server_directory / "temporal.sqlite")
         async with running(server.program(), say):
             yield server
-
-
-@asynccontextmanager
-async def temporal_with(*dynamic_config: str) -> AsyncIterator[DevTemporal]:
-    """A server of its own, in memory, with these limits (``name=value``)."""
-    with claim_free_port() as claim:
-        server = DevTemporal(claim.port)
-        program = server.program()
-        flags = [word for each in dynamic_config for word in ("--dynamic-config-value", each)]
-        async with running(replace(program, command=(*program.command, *flags)), say):
-            yield server
-
-
-async def fresh_namespace(server: DevTemporal) -> Client:
-    """A client of a fresh namespace that knows no search attributes yet."""
-    client = await connect(server.settings)
-    settings = TemporalSettings(address=server.address, namespace=f"test-{uuid.uuid4().hex}")
-    await client.workflow_service.register_namespace(
-        RegisterNamespaceRequest(
-            namespace=settings.namespace, workflow_execution_retention_period=Duration(seconds=86_400)
-        )
-    )
-    return await connect(settings)
 
 
 @pytest.fixture

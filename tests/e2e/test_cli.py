@@ -18,8 +18,8 @@ from checkout.config.settings import DatabaseSettings, TemporalSettings
 from checkout.temporal.names import SEARCH_ATTRIBUTES
 from lab.stack.processes.ports import claim_free_port
 from lab.stack.servers.postgres import EmbeddedPostgres
-from tests.conftest import Stock
 from tests.support.project_facts import ROOT
+from tests.support.stock import Stock
 
 HEADER = "sku,name,price_minor,currency,on_hand\n"
 

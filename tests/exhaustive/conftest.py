@@ -15,7 +15,6 @@ from lab.chaos.checker.books import Violation
 from lab.chaos.checker.checker import Checker
 from lab.stack.servers.postgres import EmbeddedPostgres
 from lab.stack.servers.temporal import DevTemporal
-from tests.conftest import show_at_the_end
 from tests.exhaustive.cases import Case, bug, cases
 from tests.exhaustive.endings import expected
 from tests.exhaustive.faults import ON_HAND, REFUSALS, UNIT_PRICE_MINOR
@@ -23,6 +22,7 @@ from tests.exhaustive.table import lines
 from tests.exhaustive.verdict import Judged, judge
 from tests.exhaustive.world import Shop, open_shop
 from tests.support.sandbox_server import sandbox_server
+from tests.support.summary import show_at_the_end
 from workflows.checkout import STEPS
 
 

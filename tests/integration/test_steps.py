@@ -7,11 +7,10 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from checkout.domain.errors import InvariantBroken, TooLate
-from checkout.domain.messages import (
-    Line,
-)
+from checkout.domain.messages import Line
 from checkout.domain.states import CheckoutStatus, PaymentStatus, Reason
-from tests.support.steps_shop import CANCEL, Shop, Stock, open_shop
+from tests.support.steps_shop import CANCEL, Shop, open_shop
+from tests.support.stock import Stock
 
 
 @pytest.fixture

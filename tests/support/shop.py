@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -24,7 +24,6 @@ from worker import build_worker
 from workflows.checkout import CheckoutWorkflow
 
 Handle = WorkflowHandle[Any, CheckoutView]
-Stock = Callable[[dict[str, tuple[int, str, int]]], Awaitable[None]]
 
 
 @dataclass

@@ -25,8 +25,8 @@ from checkout.domain.messages import (
 )
 from checkout.domain.states import PaymentStatus, Reason
 from tests.support.scripted_gateway import ScriptedGateway
+from tests.support.stock import Stock
 
-Stock = Callable[[dict[str, tuple[int, str, int]]], Awaitable[None]]
 CANCEL = Reason.CANCELLED_BY_CUSTOMER
 
 

@@ -8,7 +8,8 @@ from temporalio.client import Client
 from temporalio.testing import WorkflowEnvironment
 
 from tests.support.invariants import violations
-from tests.support.shop import Shop, Stock, open_shop
+from tests.support.shop import Shop, open_shop
+from tests.support.stock import Stock
 
 
 @pytest.fixture

@@ -15,10 +15,10 @@ from checkout.domain.messages import Line
 from checkout.domain.payments import Charge
 from checkout.domain.states import CheckoutStatus, PaymentStatus, Reason, RefundStatus
 from checkout.domain.view import LineView
-from tests.conftest import Stock
 from tests.support.invariants import violations
 from tests.support.scripted_gateway import ScriptedGateway
 from tests.support.shop import Shop, open_shop, until
+from tests.support.stock import Stock
 from workflows.checkout import CheckoutWorkflow
 
 

@@ -21,10 +21,11 @@ from checkout.domain.states import CheckoutStatus, PaymentStatus, Reason
 from checkout.provisioning.search_attributes import register_search_attributes
 from checkout.temporal.names import CHECKOUT_STATUS, CUSTOMER_ID, TASK_QUEUE
 from lab.stack.servers.temporal import DevTemporal
-from tests.conftest import fresh_namespace, temporal_with
 from tests.support.charges import ACTION, CAPTURED, DECLINED, PENDING, VOIDED, refusal
 from tests.support.invariants import violations
-from tests.support.shop import Handle, Shop, Stock, open_shop, until
+from tests.support.servers import fresh_namespace, temporal_with
+from tests.support.shop import Handle, Shop, open_shop, until
+from tests.support.stock import Stock
 from workflows.checkout import CheckoutWorkflow
 from workflows.reconcile import ReconcileWorkflow
 

@@ -15,7 +15,8 @@ from checkout.domain.errors import OutcomeUnknown
 from checkout.domain.messages import Line, Timeouts
 from checkout.domain.states import CheckoutStatus, Reason
 from tests.support.invariants import violations
-from tests.support.shop import Handle, Shop, Stock, open_shop, until
+from tests.support.shop import Handle, Shop, open_shop, until
+from tests.support.stock import Stock
 from workflows.checkout import CheckoutWorkflow
 
 

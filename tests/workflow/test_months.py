@@ -22,7 +22,8 @@ from checkout.domain.states import CheckoutStatus
 from tests.support.charges import CAPTURED, PENDING
 from tests.support.invariants import violations
 from tests.support.scripted_gateway import ScriptedGateway
-from tests.support.shop import Handle, Shop, Stock, until
+from tests.support.shop import Handle, Shop, until
+from tests.support.stock import Stock
 from worker import build_worker
 from workflows import policies
 from workflows.checkout import CheckoutWorkflow

@@ -16,7 +16,8 @@ from checkout.domain.states import CheckoutStatus, PaymentStatus, Reason
 from checkout.domain.view import CheckoutView
 from tests.support.charges import ACTION, CAPTURED, DECLINED, PENDING, VOIDED, refusal
 from tests.support.invariants import violations
-from tests.support.shop import Shop, Stock, open_shop, until
+from tests.support.shop import Shop, open_shop, until
+from tests.support.stock import Stock
 from workflows.checkout import CheckoutWorkflow
 
 RETRY = RetryPayment("support:desk", "the customer calls")

@@ -15,8 +15,8 @@ from checkout.domain.payments import Charge, LedgerEntry
 from checkout.domain.reconcile import MismatchKind, ReconcileReport, ReconcileRequest
 from checkout.domain.states import CheckoutStatus, PaymentStatus
 from checkout.temporal.names import TASK_QUEUE
-from tests.conftest import Stock
 from tests.support.shop import Shop, open_shop, until
+from tests.support.stock import Stock
 from workflows.reconcile import STAGES, ReconcileWorkflow
 
 

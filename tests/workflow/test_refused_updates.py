@@ -10,11 +10,12 @@ from temporalio.client import Client, WorkflowUpdateFailedError
 from checkout.domain.commands import Cancel, ResolvePayment, RetryPayment, SubmitPayment
 from checkout.domain.states import CheckoutStatus, Reason
 from checkout.temporal.client import connect
-from tests.conftest import temporal_with
 from tests.support.charges import CAPTURED, DECLINED, refusal
 from tests.support.invariants import violations
 from tests.support.scripted_gateway import ScriptedGateway
-from tests.support.shop import Handle, Shop, Stock, open_shop, until
+from tests.support.servers import temporal_with
+from tests.support.shop import Handle, Shop, open_shop, until
+from tests.support.stock import Stock
 from workflows.checkout import CheckoutWorkflow
 
 #: What Temporal takes in one run is two thousand; here it is less, and more are sent.

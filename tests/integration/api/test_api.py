@@ -18,9 +18,9 @@ from checkout.domain.errors import ProviderUnavailable
 from checkout.domain.payments import Charge
 from checkout.domain.states import PaymentStatus
 from checkout.temporal.names import CUSTOMER_ID
-from tests.conftest import Stock
 from tests.support.api_process import OTHER_KEY, STOREFRONT_KEY, Storefront, body, open_storefront, problem
 from tests.support.scripted_gateway import ScriptedGateway
+from tests.support.stock import Stock
 from worker import build_worker
 
 

@@ -22,10 +22,11 @@ from checkout.temporal.client import connect
 from checkout.temporal.names import CHECKOUT_STATUS, ORDER_NUMBER, TASK_QUEUE
 from lab.stack.processes.process import running
 from lab.stack.servers.temporal import DevTemporal
-from tests.conftest import Stock, say
 from tests.support.api_process import Storefront, open_storefront, problem
 from tests.support.heedless_worker import heedless_worker
 from tests.support.scripted_gateway import ScriptedGateway
+from tests.support.servers import say
+from tests.support.stock import Stock
 from worker import build_worker
 
 

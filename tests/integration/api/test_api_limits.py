@@ -16,11 +16,12 @@ from checkout.domain.events import PaymentEvent
 from checkout.domain.payments import Attempt, Charge
 from checkout.provisioning.search_attributes import register_search_attributes
 from lab.stack.servers.temporal import DevTemporal
-from tests.conftest import Stock, fresh_namespace, temporal_with
 from tests.support.api_process import SUPPORT_KEY, Storefront, open_storefront, problem
 from tests.support.charges import CAPTURED, DECLINED, PENDING
 from tests.support.scripted_gateway import ScriptedGateway
+from tests.support.servers import fresh_namespace, temporal_with
 from tests.support.shop import open_shop
+from tests.support.stock import Stock
 from workflows.checkout import CheckoutWorkflow
 
 ANOTHER = {"payment_method": "pm_card_mastercard"}

@@ -14,9 +14,9 @@ from checkout.config.settings import WorkerSettings
 from checkout.db.session import Database
 from checkout.domain.payments import Charge
 from checkout.domain.states import PaymentStatus
-from tests.conftest import Stock
 from tests.support.api_process import OTHER_KEY, SUPPORT_KEY, Storefront, open_storefront, problem
 from tests.support.scripted_gateway import ScriptedGateway
+from tests.support.stock import Stock
 from worker import build_worker
 
 pytestmark = pytest.mark.alone

@@ -10,10 +10,10 @@ from temporalio.client import Client
 from api.storefront import service
 from checkout.domain.payments import Charge
 from checkout.domain.states import PaymentStatus
-from tests.conftest import Stock
 from tests.support.api_process import OTHER_KEY, SUPPORT_KEY, Storefront, open_storefront, problem
 from tests.support.scripted_gateway import ScriptedGateway
 from tests.support.shop import open_shop
+from tests.support.stock import Stock
 
 DECLINED = Charge(PaymentStatus.DECLINED, "pi_1", 0, "EUR", decline_code="insufficient_funds", retryable=True)
 ANOTHER = {"payment_method": "pm_card_mastercard"}

@@ -14,11 +14,11 @@ from checkout.domain.errors import ProviderUnavailable
 from checkout.domain.payments import Charge
 from checkout.domain.reconcile import ReconcileRequest
 from checkout.domain.states import PaymentStatus
-from checkout.temporal.names import RECONCILE_WORKFLOW, TASK_QUEUE
-from tests.conftest import Stock
+from checkout.temporal.names import TASK_QUEUE
 from tests.support.api_process import STOREFRONT_KEY, SUPPORT_KEY, Storefront, open_storefront, problem
 from tests.support.scripted_gateway import ScriptedGateway
 from tests.support.shop import open_shop
+from tests.support.stock import Stock
 
 PLACE = "/v1/support/checkouts"
 NOWHERE = f"{PLACE}/chk_aaaaaaaaaaaaaaaaaaaaaaaaaa"

@@ -6,10 +6,10 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client, Interceptor, OutboundInterceptor, QueryWorkflowInput
 
-from tests.conftest import Stock
 from tests.support.api_process import SUPPORT_KEY, open_storefront
 from tests.support.scripted_gateway import ScriptedGateway
 from tests.support.shop import open_shop
+from tests.support.stock import Stock
 
 
 class _Reader(OutboundInterceptor):

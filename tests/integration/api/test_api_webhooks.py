@@ -20,11 +20,11 @@ from checkout.db.session import Database
 from checkout.domain.payments import Charge
 from checkout.domain.states import PaymentStatus
 from checkout.payments.stripe.gateway import StripeGateway
-from tests.conftest import Stock
 from tests.support.api_process import Storefront, open_storefront, problem
 from tests.support.sandbox_server import sandbox_server
 from tests.support.scripted_gateway import ScriptedGateway
 from tests.support.shop import open_shop
+from tests.support.stock import Stock
 from worker import build_worker
 
 PLACE = "/v1/webhooks/stripe"

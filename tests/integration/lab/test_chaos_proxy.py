@@ -20,7 +20,7 @@ from lab.chaos.proxy.postgres import CommitTrap, Moment, PostgresTap
 from lab.chaos.proxy.proxy import Proxy
 from lab.chaos.proxy.taps import NoTap, Taps
 from lab.stack.processes.ports import HOST
-from tests.conftest import Stock
+from tests.support.stock import Stock
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 FreePort = Callable[[], int]

@@ -12,7 +12,8 @@ from checkout.domain.errors import (
 )
 from checkout.domain.payments import Charge
 from checkout.domain.states import PaymentStatus, Reason, RefundStatus
-from tests.support.steps_shop import Shop, Stock, open_shop
+from tests.support.steps_shop import Shop, open_shop
+from tests.support.stock import Stock
 
 
 @pytest.fixture

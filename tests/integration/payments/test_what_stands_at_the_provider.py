@@ -31,7 +31,8 @@ from checkout.domain.states import PaymentStatus, Reason
 from checkout.payments.stripe.gateway import StripeGateway
 from tests.support.attempts import attempt, until
 from tests.support.sandbox_server import SandboxServer, sandbox_server
-from tests.support.steps_shop import Shop, Stock, open_shop
+from tests.support.steps_shop import Shop, open_shop
+from tests.support.stock import Stock
 
 
 @pytest.fixture

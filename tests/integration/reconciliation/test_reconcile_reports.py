@@ -9,10 +9,10 @@ from temporalio.client import Client
 from activities.reconciliation.ledger import verdict
 from checkout.domain.payments import IntentRecord, LedgerEntry
 from checkout.domain.reconcile import MAX_LISTED, Mismatch, MismatchKind, ReconcileReport
-from checkout.domain.states import CheckoutStatus, PaymentStatus
-from tests.conftest import Stock
+from checkout.domain.states import PaymentStatus
 from tests.support.reconciled_shop import Handle, Shop, open_shop
 from tests.support.sandbox_server import SandboxServer
+from tests.support.stock import Stock
 
 
 @pytest.fixture

@@ -9,11 +9,11 @@ from temporalio.client import Client
 from checkout.domain.commands import Cancel
 from checkout.domain.reconcile import MismatchKind
 from checkout.domain.states import CheckoutStatus
-from tests.conftest import Stock
 from tests.support.attempts import attempt, until
 from tests.support.invariants import violations
 from tests.support.reconciled_shop import Shop, open_shop
 from tests.support.sandbox_server import SandboxServer
+from tests.support.stock import Stock
 from workflows.checkout import CheckoutWorkflow
 
 

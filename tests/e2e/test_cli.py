@@ -1,9 +1,6 @@
 """The commands as a shell sees them: exit status, standard output, standard error."""
 
-import asyncio
-import os
 import subprocess
-import sys
 import uuid
 from importlib.metadata import version
 from pathlib import Path
@@ -18,28 +15,11 @@ from checkout.config.settings import DatabaseSettings, TemporalSettings
 from checkout.temporal.names import SEARCH_ATTRIBUTES
 from lab.stack.processes.ports import claim_free_port
 from lab.stack.servers.postgres import EmbeddedPostgres
+from tests.e2e.commands import checkout, python
 from tests.support.project_facts import ROOT
 from tests.support.stock import Stock
 
 HEADER = "sku,name,price_minor,currency,on_hand\n"
-
-
-async def checkout(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run a command with these settings and no others."""
-    return await python("-P", "-m", "checkout.cli.main", *arguments, **environment)
-
-
-async def python(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run Python with these settings and no others."""
-    return await asyncio.to_thread(
-        subprocess.run,
-        [sys.executable, *arguments],
-        env={**os.environ, **{f"CHECKOUT_{name}": value for name, value in environment.items()}},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
 
 
 async def test_the_version_is_shown() -> None:

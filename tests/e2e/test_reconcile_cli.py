@@ -10,11 +10,11 @@ from temporalio.client import Client, ScheduleActionStartWorkflow, ScheduleOverl
 
 from checkout.config.settings import DatabaseSettings, ReconcileSettings, TemporalSettings
 from checkout.provisioning.schedule import SCHEDULE_ID, schedule_reconciliation
-from tests.e2e.test_cli import checkout
-from tests.support.attempts import until
+from tests.e2e.commands import checkout
 from tests.support.reconciled_shop import Shop, open_shop
 from tests.support.sandbox_server import SandboxServer
 from tests.support.stock import Stock
+from tests.support.waiting import until
 
 
 @pytest.fixture

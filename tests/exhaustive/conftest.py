@@ -2,7 +2,6 @@
 
 import asyncio
 import uuid
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -18,21 +17,13 @@ from lab.stack.servers.temporal import DevTemporal
 from tests.exhaustive.cases import Case, bug, cases
 from tests.exhaustive.endings import expected
 from tests.exhaustive.faults import ON_HAND, REFUSALS, UNIT_PRICE_MINOR
+from tests.exhaustive.played import Played
 from tests.exhaustive.table import lines
 from tests.exhaustive.verdict import Judged, judge
 from tests.exhaustive.world import Shop, open_shop
 from tests.support.sandbox_server import sandbox_server
 from tests.support.summary import show_at_the_end
 from workflows.checkout import STEPS
-
-
-@dataclass(repr=False)
-class Played:
-    """What came of the trials of each case, and what reconciliation and the checker found after the last one."""
-
-    cases: dict[Case, list[Judged]]
-    last_report: ReconcileReport | None
-    violations: list[Violation]
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.exhaustive.cases import Case, cases
-from tests.exhaustive.conftest import Played
+from tests.exhaustive.played import Played
 
 pytestmark = [
     pytest.mark.timeout(300),

@@ -4,12 +4,12 @@
 ones each time, made smaller when they fail), ``HYPOTHESIS_EXAMPLES`` how many of them. ``make fuzz`` sets both.
 """
 
-import os
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 
+from tests.property.profile import examples, is_long
 from tests.property.shop import Json, Shop, open_shop
 from tests.support.dev_process import DevProcess, checkout_dev, temporary_directory
 
@@ -21,16 +21,6 @@ WAITS = {
     # What is right only once the books have been compared is wrong.
     "CHECKOUT_RECONCILE_EVERY_SECONDS": "86400",
 }
-
-
-def is_long() -> bool:
-    """Whether somebody waits for the outcome who has the time."""
-    return os.environ.get("HYPOTHESIS_PROFILE", "bounded") == "long"
-
-
-def examples(bounded: int) -> int:
-    """How many examples to look at, unless somebody wants more."""
-    return int(os.environ.get("HYPOTHESIS_EXAMPLES", bounded))
 
 
 def pytest_configure() -> None:

@@ -12,7 +12,7 @@ from typing import get_args
 import pytest
 
 from checkout.config.values import Scope
-from tests.property.conftest import examples, is_long
+from tests.property.profile import examples, is_long
 from tests.property.shop import Json, Shop
 
 _HOOKS = Path(__file__).with_name("openapi_hooks.py")

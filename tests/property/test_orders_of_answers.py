@@ -14,7 +14,7 @@ from contextlib import AsyncExitStack
 import httpx
 import pytest
 
-from tests.property.conftest import examples, is_long
+from tests.property.profile import examples, is_long
 from tests.property.shop import Article, Json, Shop
 from tests.property.walks import ENDINGS, OUTCOMES, TOTAL_MINOR, Clients, Customer, Walk, every_pair
 

@@ -16,6 +16,7 @@ from lab.stack.processes.ports import HOST, claim_free_port
 from lab.stack.processes.process import Child, Program, listens, python_path, running
 from tests.replay.studio import Handle, Studio
 from tests.support.sandbox_server import API_KEY, RETURN_URL
+from tests.support.servers import say
 
 DEPLOYMENT = "checkout"
 TODAY = "worker"
@@ -36,7 +37,7 @@ async def release(place: Studio, module: str, build_id: str | None) -> AsyncIter
             environment={**os.environ, **_settings(place, claim.port, build_id)},
             stop_timeout_seconds=35,
         )
-        async with running(program, lambda role, line: print(f"{role} | {line}", file=sys.stderr)) as child:  # noqa: T201
+        async with running(program, say) as child:
             yield child
 
 

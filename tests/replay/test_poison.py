@@ -11,10 +11,10 @@ from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle, W
 from checkout.domain.payments import Charge
 from checkout.domain.states import CheckoutStatus, PaymentStatus
 from checkout.temporal.names import TASK_QUEUE
-from tests.support.attempts import until as until_so
 from tests.support.invariants import violations
 from tests.support.shop import Shop, open_shop, until
 from tests.support.stock import Stock
+from tests.support.waiting import until as until_so
 from workflows.checkout import CheckoutWorkflow
 
 

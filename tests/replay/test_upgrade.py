@@ -18,8 +18,8 @@ from lab.stack.processes.process import Child
 from tests.replay.releases import DEPLOYMENT, OTHER, TODAY, build_of, make_current, release, temporal
 from tests.replay.stories import AT_THE_BANK, STAFF, VISA, awaiting, stuck
 from tests.replay.studio import Handle, Studio, servers
-from tests.support.attempts import until
 from tests.support.invariants import violations
+from tests.support.waiting import until
 from workflows.checkout import CheckoutWorkflow
 
 #: Whether a release is drained is looked at every three minutes, by default.

@@ -1,15 +1,11 @@
-"""Attempts to pay that nobody has seen before, and waiting for what another process does."""
+"""Attempts to pay that nobody has seen before, and refunds of them."""
 
-import asyncio
 import time
 import uuid
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any
 
 from checkout.domain.payments import Attempt, RefundCall
-
-T = TypeVar("T")
 
 
 def attempt(payment_method: str = "pm_card_visa", **changes: Any) -> Attempt:
@@ -24,11 +20,3 @@ def refund_of(attempt: Attempt, provider_reference: str, amount_minor: int, key:
     return RefundCall(
         attempt.checkout_id, provider_reference, amount_minor, attempt.currency, f"{attempt.idempotency_key}-{key}"
     )
-
-
-async def until(ask: Callable[[], Awaitable[T]], is_so: Callable[[T], object]) -> T:
-    """Ask again until the answer is the awaited one."""
-    async with asyncio.timeout(20):
-        while not is_so(found := await ask()):
-            await asyncio.sleep(0.05)
-    return found

@@ -22,8 +22,9 @@ from checkout.domain.reconcile import Mismatch, ReconcileReport, ReconcileReques
 from checkout.domain.view import CheckoutView
 from checkout.payments.stripe.gateway import StripeGateway
 from checkout.temporal.names import TASK_QUEUE
-from tests.support.attempts import attempt, until
+from tests.support.attempts import attempt
 from tests.support.sandbox_server import SandboxServer
+from tests.support.waiting import until
 from worker import build_worker
 from workflows.checkout import CheckoutWorkflow
 from workflows.reconcile import ReconcileWorkflow

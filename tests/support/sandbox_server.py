@@ -17,6 +17,7 @@ import httpx
 from checkout.config.settings import PaymentSettings
 from lab.stack.processes.ports import HOST, claim_free_port
 from lab.stack.processes.process import Child, Program, listens
+from tests.support.servers import say
 
 API_KEY = "sk_test_sandbox"
 # Without it there is no page to send a customer to, as with Stripe.
@@ -59,7 +60,7 @@ class SandboxServer:
 
     async def start(self) -> None:
         """Start it and wait until it serves."""
-        self._child = await Child.start(self._program, _say)
+        self._child = await Child.start(self._program, say)
         await self._child.ready()
 
     async def stop(self) -> None:
@@ -121,7 +122,3 @@ async def sandbox_server(directory: Path, **environment: str) -> AsyncIterator[S
                 yield server
             finally:
                 await server.stop()
-
-
-def _say(role: str, line: str) -> None:
-    print(f"{role:>8} | {line}", file=sys.stderr)  # noqa: T201

@@ -16,11 +16,11 @@ from checkout.domain.commands import Cancel
 from checkout.domain.events import EventOutcome, PaymentEvent
 from checkout.domain.states import CheckoutStatus
 from checkout.temporal.names import TASK_QUEUE
-from tests.support.attempts import until
 from tests.support.invariants import violations
 from tests.support.reconciled_shop import Handle, Shop, open_shop
 from tests.support.sandbox_server import SandboxServer
 from tests.support.stock import Stock
+from tests.support.waiting import until
 from workflows.checkout import CheckoutWorkflow
 from workflows.payment_events import PaymentEventsWorkflow
 

@@ -20,8 +20,9 @@ from checkout.domain.payments import LedgerEntry
 from checkout.domain.states import PaymentStatus, RefundStatus
 from checkout.payments.gateway import PaymentGateway
 from checkout.payments.stripe.gateway import StripeGateway
-from tests.support.attempts import attempt, refund_of, until
+from tests.support.attempts import attempt, refund_of
 from tests.support.sandbox_server import SandboxServer, sandbox_server
+from tests.support.waiting import until
 
 Methods = dict[str, str]
 _METHODS: dict[str, Methods] = {

@@ -20,8 +20,9 @@ from checkout.domain.payments import Attempt, Charge
 from checkout.domain.states import PaymentStatus
 from checkout.payments.gateway import PaymentGateway
 from checkout.payments.stripe.gateway import StripeGateway
-from tests.support.attempts import attempt, refund_of, until
+from tests.support.attempts import attempt, refund_of
 from tests.support.sandbox_server import SandboxServer, sandbox_server
+from tests.support.waiting import until
 
 # Shorter than the late capture's hang.
 TIMEOUT_SECONDS = 1.0

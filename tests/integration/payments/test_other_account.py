@@ -14,11 +14,11 @@ from checkout.db.session import Database
 from checkout.domain.commands import Cancel
 from checkout.domain.states import CheckoutStatus, Reason
 from checkout.payments.stripe.gateway import StripeGateway
-from tests.support.attempts import until
 from tests.support.invariants import violations
 from tests.support.reconciled_shop import Handle, Shop
 from tests.support.sandbox_server import SandboxServer
 from tests.support.stock import Stock
+from tests.support.waiting import until
 from worker import build_worker
 from workflows.checkout import CheckoutWorkflow
 

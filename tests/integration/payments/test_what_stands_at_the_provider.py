@@ -29,10 +29,11 @@ from checkout.domain.messages import ChargePayment, PaymentInQuestion, PaymentOu
 from checkout.domain.payments import Charge
 from checkout.domain.states import PaymentStatus, Reason
 from checkout.payments.stripe.gateway import StripeGateway
-from tests.support.attempts import attempt, until
+from tests.support.attempts import attempt
 from tests.support.sandbox_server import SandboxServer, sandbox_server
 from tests.support.steps_shop import Shop, open_shop
 from tests.support.stock import Stock
+from tests.support.waiting import until
 
 
 @pytest.fixture

@@ -11,11 +11,11 @@ from checkout.domain.commands import Cancel
 from checkout.domain.reconcile import Mismatch, MismatchKind
 from checkout.domain.states import CheckoutStatus
 from checkout.temporal.names import CHECKOUT_STATUS
-from tests.support.attempts import until
 from tests.support.invariants import violations
 from tests.support.reconciled_shop import Handle, Shop, open_shop
 from tests.support.sandbox_server import SandboxServer
 from tests.support.stock import Stock
+from tests.support.waiting import until
 from workflows.checkout import CheckoutWorkflow
 from workflows.reconcile import ReconcileWorkflow
 

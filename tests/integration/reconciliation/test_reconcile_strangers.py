@@ -9,11 +9,12 @@ from temporalio.client import Client
 from checkout.domain.commands import Cancel
 from checkout.domain.reconcile import MismatchKind
 from checkout.domain.states import CheckoutStatus
-from tests.support.attempts import attempt, until
+from tests.support.attempts import attempt
 from tests.support.invariants import violations
 from tests.support.reconciled_shop import Shop, open_shop
 from tests.support.sandbox_server import SandboxServer
 from tests.support.stock import Stock
+from tests.support.waiting import until
 from workflows.checkout import CheckoutWorkflow
 
 

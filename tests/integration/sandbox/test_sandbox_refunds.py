@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from tests.support.attempts import until
 from tests.support.sandbox_calls import Json, charge_of, listed, paid, post, told_of
 from tests.support.sandbox_server import SandboxServer, sandbox_server
+from tests.support.waiting import until
 
 
 @pytest.fixture(scope="module")

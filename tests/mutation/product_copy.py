@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-#: Everything that the catchers run. The environment of Python is shared, and has nothing of the product in it.
-_PARTS = ("activities", "api", "checkout", "tests", "workflows", "pyproject.toml", "worker.py")
-_MODULES = ("activities", "api", "checkout", "worker", "workflows", "tests.exhaustive.cases")
+#: Everything that the detectors run. The environment of Python is shared, and has nothing of the product in it.
+_PARTS = ("activities", "api", "checkout", "lab", "tests", "workflows", "pyproject.toml", "worker.py")
+_MODULES = ("activities", "api", "checkout", "lab", "worker", "workflows", "tests.support.shop")
 _PROOF = f"import importlib; [print(importlib.import_module(name).__file__) for name in {_MODULES}]"
 #: A program that was told to stop has a stack of servers to stop.
 _STOP_SECONDS = 30
@@ -98,7 +98,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 @contextmanager
 def product_copy(root: Path = ROOT) -> Iterator[ProductCopy]:
     """A copy of the tree at ``root`` as it is now, gone after the block."""
-    directory = Path(tempfile.mkdtemp(prefix="checkout-planted-"))
+    directory = Path(tempfile.mkdtemp(prefix="checkout-mutation-"))
     try:
         # Servers that refuse to be root run as somebody else, who has to get through.
         directory.chmod(0o755)

@@ -1,20 +1,20 @@
 """Mistakes with stock and with orders."""
 
-from tests.planted.bug import Bug, Campaign, Edit
+from tests.mutation.mutation import Campaign, Edit, Mutation
 
 _STOCK = "checkout/db/stock.py"
 _ORDERS = "checkout/db/orders.py"
 _CHECKOUTS = "checkout/db/checkouts.py"
 _SCHEMA = "checkout/db/migrations/versions/0001_the_checkout.py"
 
-BUGS = (
-    Bug(
+MUTATIONS = (
+    Mutation(
         "forgotten-release",
         "A reservation is marked as released, and its units are not given back to the shelf.",
         (Edit(_STOCK, "SET reserved = p.reserved - f.quantity, updated_at", "SET updated_at"),),
         cases=("reserve_stock-the_customer_cancels_in_its_middle",),
     ),
-    Bug(
+    Mutation(
         "released-twice",
         "An undo that runs again gives the same units back again.",
         (
@@ -26,7 +26,7 @@ BUGS = (
         ),
         cases=("release_stock-bug-runs_twice",),
     ),
-    Bug(
+    Mutation(
         "no-tombstone",
         "An undo that finds no checkout leaves nothing behind, so that a step that comes late is carried out.",
         (
@@ -46,7 +46,7 @@ BUGS = (
         ),
         cases=("reserve_stock-answers_after_its_undo",),
     ),
-    Bug(
+    Mutation(
         "sold-stays-on-the-shelf",
         "A confirmed order's units are no longer reserved, and can be sold once more.",
         (
@@ -58,7 +58,7 @@ BUGS = (
         ),
         cases=("confirm_order-fails_after_its_effect",),
     ),
-    Bug(
+    Mutation(
         "unlocked-decrement",
         "Two carts read how much of an article is reserved, and each writes its own sum over the other's.",
         (
@@ -72,13 +72,13 @@ BUGS = (
         ),
         campaign=Campaign("4 load-hot-sku load-burst"),
     ),
-    Bug(
+    Mutation(
         "shelf-counted-without-reservations",
         "What is on hand counts as free although others hold it, so the last unit is promised to all who come.",
         (Edit(_STOCK, "WHEN p.on_hand - p.reserved < w.quantity", "WHEN p.on_hand < w.quantity"),),
         campaign=Campaign("2 load-hot-sku"),
     ),
-    Bug(
+    Mutation(
         "total-of-the-client",
         "The order costs what the client expects it to, and not what the catalogue says.",
         (
@@ -91,13 +91,13 @@ BUGS = (
         ),
         cases=("cancel_order-price_changed-runs_twice",),
     ),
-    Bug(
+    Mutation(
         "cart-ordered-twice",
         "Nothing refuses a second live order of the same cart.",
         (Edit(_SCHEMA, "CREATE UNIQUE INDEX one_live_order_per_cart", "CREATE INDEX one_live_order_per_cart"),),
         campaign=Campaign("2 client-two-keys", checkouts=60),
     ),
-    Bug(
+    Mutation(
         "gaps-in-the-audit-log",
         "Changes of a status leave no line in the audit log; new rows alone do.",
         (Edit(_SCHEMA, "WHERE o.status <> n.status'", "WHERE false'"),),

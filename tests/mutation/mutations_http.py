@@ -1,12 +1,12 @@
 """Mistakes in how HTTP requests become checkouts."""
 
-from tests.planted.bug import Bug, Campaign, Edit
+from tests.mutation.mutation import Campaign, Edit, Mutation
 
 _DESK = "api/storefront/service.py"
 _IDEMPOTENCY = "api/http/idempotency.py"
 
-BUGS = (
-    Bug(
+MUTATIONS = (
+    Mutation(
         "second-run",
         "A checkout that has ended can be started again under its id.",
         (
@@ -18,13 +18,13 @@ BUGS = (
         ),
         campaign=Campaign("3 client-other-body", checkouts=60),
     ),
-    Bug(
+    Mutation(
         "another-body-under-the-key",
         "A used idempotency key is accepted with another body, and answered with the first one's checkout.",
         (Edit(_DESK, 'if memo.get("fingerprint") != ownership.fingerprint:', 'if "fingerprint" not in memo:'),),
         campaign=Campaign("2 client-other-body", checkouts=60),
     ),
-    Bug(
+    Mutation(
         "new-id-on-a-retry",
         "The checkout's id is random, so a client that asks again buys again.",
         (

@@ -1,6 +1,6 @@
 """Mistakes with money."""
 
-from tests.planted.bug import Bug, Campaign, Edit
+from tests.mutation.mutation import Campaign, Edit, Mutation
 
 _ATTEMPTS = "checkout/db/attempts.py"
 _PAYMENTS = "activities/payments/charge.py"
@@ -8,8 +8,8 @@ _DOMAIN = "checkout/domain/payments.py"
 _STRIPE = "checkout/payments/stripe/gateway.py"
 _STORY = "workflows/payment/collection.py"
 
-BUGS = (
-    Bug(
+MUTATIONS = (
+    Mutation(
         "retry-counter-in-the-key",
         "The idempotency key carries the number of the machine's retry, so every retry charges anew.",
         (
@@ -26,7 +26,7 @@ BUGS = (
         ),
         cases=("charge_payment-fails_after_its_effect",),
     ),
-    Bug(
+    Mutation(
         "random-key",
         "Each call to charge has a new random idempotency key.",
         (
@@ -39,7 +39,7 @@ BUGS = (
         ),
         cases=("charge_payment-fails_after_its_effect",),
     ),
-    Bug(
+    Mutation(
         "nothing-heard-nothing-done",
         "A charge of which the provider's reference was never heard counts as void, without asking.",
         (
@@ -51,7 +51,7 @@ BUGS = (
         ),
         cases=("charge_payment-fails_for_good",),
     ),
-    Bug(
+    Mutation(
         "captured-taken-for-void",
         "A payment that could not be stopped any more, because it was captured, counts as stopped.",
         (
@@ -64,7 +64,7 @@ BUGS = (
         ),
         cases=("charge_payment-fails_for_good",),
     ),
-    Bug(
+    Mutation(
         "no-fence",
         "An undo that sees no payment leaves the key unused, so that a call still on its way takes the money.",
         (
@@ -84,7 +84,7 @@ BUGS = (
         ),
         cases=("charge_payment-answers_after_its_undo",),
     ),
-    Bug(
+    Mutation(
         "time-out-is-a-decline",
         "A call whose answer was lost counts as declined, so the customer pays in another way as well.",
         (
@@ -102,7 +102,7 @@ BUGS = (
         ),
         campaign=Campaign("6 provider-lost-responses provider-hang"),
     ),
-    Bug(
+    Mutation(
         "decline-is-a-success",
         "A declined payment counts as made.",
         (
@@ -114,7 +114,7 @@ BUGS = (
         ),
         cases=("refund_payment-declined-runs_twice",),
     ),
-    Bug(
+    Mutation(
         "amount-not-compared",
         "Whatever amount was taken counts as what was asked for.",
         (
@@ -126,7 +126,7 @@ BUGS = (
         ),
         cases=("refund_payment-wrong_amount-runs_twice",),
     ),
-    Bug(
+    Mutation(
         "refund-of-another-amount",
         "What is given back is the order's total, and not what was taken.",
         (
@@ -138,7 +138,7 @@ BUGS = (
         ),
         cases=("refund_payment-wrong_amount-runs_twice",),
     ),
-    Bug(
+    Mutation(
         "event-believed",
         "An event that says so makes a payment captured, with the amount that was asked for and without a look.",
         (
@@ -156,7 +156,7 @@ BUGS = (
         ),
         campaign=Campaign("24 webhooks-concurrent provider-slow", checkouts=150),
     ),
-    Bug(
+    Mutation(
         "key-in-an-error",
         "The text of an error that operators read has the provider's secret key in it.",
         (

@@ -1,17 +1,18 @@
-"""What catches bugs: the exhaustive tests, and campaigns. Each runs in a copy of the product and says what it found."""
+"""What finds mutations: the exhaustive tests, and campaigns. Each runs in a copy of the product."""
 
 import json
 import re
+import subprocess
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import cache
 from xml.etree import ElementTree
 
-from tests.exhaustive.cases import cases
-from tests.planted.bug import Bug, Campaign
-from tests.planted.product_copy import ProductCopy, Ran
+from tests.mutation.mutation import Campaign, Mutation
+from tests.mutation.product_copy import ROOT, ProductCopy, Ran
 
 _TESTS = "tests/exhaustive/test_every_step.py"
 _CASE = f"{_TESTS}::test_a_struck_checkout_ends_as_it_should"
@@ -30,17 +31,35 @@ _WRONG = (
 )
 
 
-class CatcherBroken(Exception):
-    """It could not do its work, so it neither caught anything nor found that all is well."""
+class DetectorBroken(Exception):
+    """It could not do its work, so it neither found anything nor found that all is well."""
 
 
 @dataclass(frozen=True)
-class Catch:
-    """What one catcher came to with one copy. ``findings`` maps who says so to what; empty when all seemed well."""
+class Detection:
+    """What one detector came to with one copy. ``findings`` maps who says so to what; empty when all seemed well."""
 
     by: str
     seconds: float
     findings: dict[str, str]
+
+
+@cache
+def case_ids() -> list[str]:
+    """The ids of the exhaustive tests' cases, as pytest collects them.
+
+    Raises:
+        DetectorBroken: they could not be collected.
+    """
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "--no-header", "-p", "no:cacheprovider", _TESTS]
+    collected = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    if collected.returncode != 0:
+        raise DetectorBroken(f"the exhaustive tests were not collected:\n{collected.stdout}{collected.stderr}")
+    return [
+        line.removeprefix(f"{_CASE}[").removesuffix("]")
+        for line in collected.stdout.splitlines()
+        if line.startswith(_CASE)
+    ]
 
 
 def matching(patterns: Sequence[str]) -> list[str]:
@@ -49,18 +68,18 @@ def matching(patterns: Sequence[str]) -> list[str]:
     Raises:
         LookupError: one of them matches none.
     """
-    ids = [case.id for case in cases()]
+    ids = case_ids()
     for pattern in patterns:
         if not any(fnmatchcase(one, pattern) for one in ids):
             raise LookupError(f"no exhaustive test matches {pattern}")
     return [one for one in ids if any(fnmatchcase(one, pattern) for pattern in patterns)]
 
 
-def run_exhaustive(copy: ProductCopy, patterns: Sequence[str]) -> Catch:
+def run_exhaustive(copy: ProductCopy, patterns: Sequence[str]) -> Detection:
     """Run the exhaustive tests that match, and what is asked after them.
 
     Raises:
-        CatcherBroken: they did not come to an end, or could not be run.
+        DetectorBroken: they did not come to an end, or could not be run.
     """
     report = copy.root / "report.xml"
     afterwards = _AFTERWARDS.findall((copy.root / _TESTS).read_text())
@@ -69,7 +88,7 @@ def run_exhaustive(copy: ProductCopy, patterns: Sequence[str]) -> Catch:
     began = time.monotonic()
     ran = copy.run([sys.executable, "-P", "-m", "pytest", *options, *tests], _TESTS_TIMEOUT_SECONDS)
     _see_that_it_worked(ran, "pytest")
-    return Catch("exhaustive", time.monotonic() - began, read_junit(report.read_text()))
+    return Detection("exhaustive", time.monotonic() - began, read_junit(report.read_text()))
 
 
 def read_junit(text: str) -> dict[str, str]:
@@ -82,18 +101,18 @@ def read_junit(text: str) -> dict[str, str]:
     return found
 
 
-def run_campaign(copy: ProductCopy, campaign: Campaign) -> Catch:
+def run_campaign(copy: ProductCopy, campaign: Campaign) -> Detection:
     """Run a campaign.
 
     Raises:
-        CatcherBroken: it did not come to an end, or could not be run.
+        DetectorBroken: it did not come to an end, or could not be run.
     """
     words = ["--checkouts", str(campaign.checkouts), "--seed", str(campaign.seed), "--faults", *campaign.faults.split()]
     command = [sys.executable, "-P", "-m", "checkout.cli.main", "chaos", "--json", *words]
     began = time.monotonic()
     ran = copy.run(command, _CAMPAIGN_TIMEOUT_SECONDS)
     _see_that_it_worked(ran, "the campaign")
-    return Catch("campaign", time.monotonic() - began, read_report(_last_json(ran.output)))
+    return Detection("campaign", time.monotonic() - began, read_report(_last_json(ran.output)))
 
 
 def read_report(report: dict[str, object]) -> dict[str, str]:
@@ -101,7 +120,7 @@ def read_report(report: dict[str, object]) -> dict[str, str]:
     found: dict[str, str] = {}
     violations, unfinished = report["violation_list"], report["unfinished_list"]
     if not isinstance(violations, list) or not isinstance(unfinished, dict):
-        raise CatcherBroken("the campaign's report is not one")
+        raise DetectorBroken("the campaign's report is not one")
     for one in violations:
         found.setdefault(str(one["check"]), str(one["detail"]))
     if unfinished:
@@ -109,23 +128,23 @@ def read_report(report: dict[str, object]) -> dict[str, str]:
     return found
 
 
-def catches(copy: ProductCopy, bug: Bug, by: str) -> list[Catch]:
-    """What the catchers that are wanted (exhaustive, campaign, both) say of the bug, up to the first that caught it.
+def detections(copy: ProductCopy, mutation: Mutation, by: str) -> list[Detection]:
+    """What the wanted detectors (exhaustive, campaign, both) say of the mutation, up to the first that found it.
 
-    The exhaustive tests come first; a bug that they cannot see goes to the campaign at once. Raises as these do.
+    The exhaustive tests come first; a mutation that they cannot see goes to the campaign at once. Raises as these do.
     """
-    ran: list[Catch] = []
-    if by != "campaign" and bug.cases:
-        ran.append(run_exhaustive(copy, bug.cases))
+    ran: list[Detection] = []
+    if by != "campaign" and mutation.cases:
+        ran.append(run_exhaustive(copy, mutation.cases))
     if by == "campaign" or (by == "both" and not (ran and ran[-1].findings)):
-        ran.append(run_campaign(copy, bug.campaign))
+        ran.append(run_campaign(copy, mutation.campaign))
     return ran
 
 
 def _see_that_it_worked(ran: Ran, what: str) -> None:
     if ran.status not in (0, _FOUND):
         how = "did not end in time" if ran.status is None else f"ended with {ran.status}"
-        raise CatcherBroken(f"{what} {how}:\n{ran.output[-3000:]}")
+        raise DetectorBroken(f"{what} {how}:\n{ran.output[-3000:]}")
 
 
 def _last_json(output: str) -> dict[str, object]:
@@ -133,7 +152,7 @@ def _last_json(output: str) -> dict[str, object]:
         if line.startswith("{"):
             report: dict[str, object] = json.loads(line)
             return report
-    raise CatcherBroken(f"the campaign has reported nothing:\n{output[-3000:]}")
+    raise DetectorBroken(f"the campaign has reported nothing:\n{output[-3000:]}")
 
 
 def _short(test: str) -> str:

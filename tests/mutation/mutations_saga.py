@@ -1,14 +1,14 @@
 """Mistakes with undoing, with cancelling, and with what is left over."""
 
-from tests.planted.bug import Bug, Edit
+from tests.mutation.mutation import Edit, Mutation
 
 _SAGA = "workflows/saga.py"
 _CANCELLATION = "workflows/state/cancellation.py"
 _CHECKOUT = "workflows/checkout.py"
 _REMEMBERED = "self._begun = [*self._begun_before(position), step, *self._local_from(position + 1)]"
 
-BUGS = (
-    Bug(
+MUTATIONS = (
+    Mutation(
         "undo-remembered-too-late",
         "An undo is remembered when its step has returned, so a step that fails after its effect is never undone.",
         (
@@ -21,19 +21,19 @@ BUGS = (
         ),
         cases=("charge_payment-the_customer_cancels_in_its_middle",),
     ),
-    Bug(
+    Mutation(
         "lost-task-forgotten",
         "A step counts as begun when the history says so, and not when a lost workflow task may have done it.",
         (Edit(_SAGA, "        return list(takewhile(", "        return [] and list(takewhile("),),
         cases=("create_order-its_task_is_lost_and_the_customer_cancels",),
     ),
-    Bug(
+    Mutation(
         "cancel-decided-first",
         "A cancel is decided on before the charge's result that came with it, upon which a lost task has confirmed.",
         (Edit(_CANCELLATION, "        await self._runner.await_whole_task()\n", ""),),
         cases=("confirm_order-its_task_is_lost_and_the_customer_cancels",),
     ),
-    Bug(
+    Mutation(
         "cancellation-not-caught",
         "`except Exception` lets a cancellation pass, and nothing is undone.",
         (
@@ -45,7 +45,7 @@ BUGS = (
         ),
         cases=("reserve_stock-an_operator_cancels_in_its_middle", "charge_payment-an_operator_cancels_in_its_middle"),
     ),
-    Bug(
+    Mutation(
         "undone-from-the-wrong-end",
         "The first step is undone first: the checkout is closed while its order and its money are still there.",
         (
@@ -57,7 +57,7 @@ BUGS = (
         ),
         cases=("cancel_order-price_changed-runs_twice",),
     ),
-    Bug(
+    Mutation(
         "undo-tried-once",
         "An undo that fails is not tried again.",
         (
@@ -69,7 +69,7 @@ BUGS = (
         ),
         cases=("release_stock-price_changed-fails_before_its_effect",),
     ),
-    Bug(
+    Mutation(
         "one-failure-is-final",
         "A step that fails once is not tried again, and a moment's outage undoes the checkout.",
         (
@@ -81,13 +81,13 @@ BUGS = (
         ),
         cases=("confirm_order-fails_before_its_effect", "create_order-keeps_failing"),
     ),
-    Bug(
+    Mutation(
         "refusal-forgets-the-order",
         "A step that refuses leaves behind what an earlier try of it did.",
         (Edit(_SAGA, "position + 1 if step.undo_when_refused else position", "position"),),
         cases=("refund_payment-wrong_amount-runs_twice",),
     ),
-    Bug(
+    Mutation(
         "terminated-is-left",
         "Reconciliation says that it has put right what was abandoned, and has undone none of it.",
         (

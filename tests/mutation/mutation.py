@@ -1,7 +1,7 @@
-"""What a planted bug is: a sentence on what it breaks, the edits that plant it, and who should catch it how.
+"""What a mutation is: a sentence on what it breaks, the edits that make it, and which detector should find it.
 
-An edit names the text that it replaces. That text has to be there exactly once, so a bug that no longer says what it
-said fails loudly instead of planting nothing.
+An edit names the text that it replaces. That text has to be there exactly once, so a mutation whose text has gone fails
+instead of changing nothing.
 """
 
 import difflib
@@ -11,7 +11,7 @@ from pathlib import Path
 
 
 class DoesNotApply(Exception):
-    """The product has changed, and a planted bug has to follow."""
+    """The product has changed, and a mutation has to follow."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Edit:
 
 @dataclass(frozen=True)
 class Campaign:
-    """A campaign in which the bug shows. ``faults`` is what ``checkout chaos --faults`` takes: a number, kinds."""
+    """A campaign in which the mutation shows. ``faults`` is what ``checkout chaos --faults`` takes: a number, kinds."""
 
     faults: str
     checkouts: int = 80
@@ -43,11 +43,11 @@ class Campaign:
 
 
 @dataclass(frozen=True)
-class Bug:
+class Mutation:
     """One mistake that a checkout may have.
 
     ``breaks`` says in a sentence what is wrong then. ``cases`` are patterns (``*``) of the ids of the exhaustive tests
-    that have to catch it; empty where none can, because it takes several checkouts, HTTP, or a fault of the provider.
+    that have to find it; empty where none can, because it takes several checkouts, HTTP, or a fault of the provider.
     """
 
     name: str
@@ -56,8 +56,8 @@ class Bug:
     cases: tuple[str, ...] = ()
     campaign: Campaign = Campaign("8")
 
-    def plant(self, tree: Path) -> None:
-        """Write the bug into a tree.
+    def apply(self, tree: Path) -> None:
+        """Apply the mutation to a tree.
 
         Raises:
             DoesNotApply: see `Edit.applied`.
@@ -66,17 +66,17 @@ class Bug:
             (tree / path).write_text(text)
 
     def changed(self, tree: Path) -> Mapping[str, str]:
-        """The files that the bug changes, as they are with it; nothing is written. Raises as `plant` does."""
+        """The files that the mutation changes, as they are with it; nothing is written. Raises as `apply` does."""
         texts: dict[str, str] = {}
         for edit in self.edits:
             try:
                 texts[edit.path] = edit.applied(texts.get(edit.path) or (tree / edit.path).read_text())
             except DoesNotApply as error:
-                raise DoesNotApply(f"the bug {self.name} does not apply any more: {error}") from None
+                raise DoesNotApply(f"the mutation {self.name} does not apply any more: {error}") from None
         return texts
 
     def diff(self, tree: Path) -> str:
-        """The bug as a unified diff. Raises as `plant` does."""
+        """The mutation as a unified diff. Raises as `apply` does."""
         return "".join(
             line
             for path, text in self.changed(tree).items()

@@ -4,6 +4,8 @@
     engine           SQLAlchemy on that database          stock     puts articles on its shelves
     temporal_server  the server, one for the session      temporal_settings, temporal_client  a fresh namespace
     time_skipping    the time-skipping test server        sandbox   the payment provider
+    shop             a worker with a scripted provider    sandbox_shop  one with the sandbox
+    steps            the activities alone
 
 A namespace of its own lets a test use the product's task queue and ids without meeting another test's.
 """
@@ -35,8 +37,12 @@ from lab.stack.processes.ports import PortClaim, claim_free_port
 from lab.stack.processes.process import running
 from lab.stack.servers.postgres import EmbeddedPostgres
 from lab.stack.servers.temporal import DevTemporal
+from tests.support.checkout_steps import CheckoutSteps, checkout_steps
+from tests.support.invariants import violations
 from tests.support.sandbox_server import SandboxServer, sandbox_server
+from tests.support.sandbox_shop import SandboxShop, open_sandbox_shop
 from tests.support.servers import fresh_namespace, say
+from tests.support.shop import Shop, open_shop
 from tests.support.stock import Stock, put_on_shelves
 from tests.support.summary import SHOWN
 
@@ -183,3 +189,29 @@ async def sandbox(tmp_path: Path) -> AsyncIterator[SandboxServer]:
     """The sandbox provider, with an empty ledger and without faults."""
     async with sandbox_server(tmp_path) as server:
         yield server
+
+
+@pytest.fixture
+async def shop(temporal_client: Client, engine: AsyncEngine, stock: Stock) -> AsyncIterator[Shop]:
+    """A shop whose provider obeys the test; afterwards its books have to agree."""
+    await stock({"MUG": (1290, "EUR", 7), "FREE": (0, "EUR", 9)})
+    async with open_shop(temporal_client, engine) as shop:
+        yield shop
+    assert await violations(engine) == []
+
+
+@pytest.fixture
+async def sandbox_shop(
+    temporal_client: Client, engine: AsyncEngine, stock: Stock, sandbox: SandboxServer
+) -> AsyncIterator[SandboxShop]:
+    """A shop whose provider is the sandbox; afterwards its books have to agree."""
+    await stock({"MUG": (1290, "EUR", 7)})
+    async with open_sandbox_shop(temporal_client, engine, sandbox) as shop:
+        yield shop
+    assert await violations(engine) == []
+
+
+@pytest.fixture
+async def steps(engine: AsyncEngine, stock: Stock) -> CheckoutSteps:
+    """The activities of a checkout, without Temporal."""
+    return await checkout_steps(engine, stock)

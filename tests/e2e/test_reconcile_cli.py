@@ -11,8 +11,8 @@ from temporalio.client import Client, ScheduleActionStartWorkflow, ScheduleOverl
 from checkout.config.settings import DatabaseSettings, ReconcileSettings, TemporalSettings
 from checkout.provisioning.schedule import SCHEDULE_ID, schedule_reconciliation
 from tests.e2e.commands import checkout
-from tests.support.reconciled_shop import Shop, open_shop
 from tests.support.sandbox_server import SandboxServer
+from tests.support.sandbox_shop import SandboxShop, open_sandbox_shop
 from tests.support.stock import Stock
 from tests.support.waiting import until
 
@@ -25,13 +25,13 @@ def where(temporal_settings: TemporalSettings) -> dict[str, str]:
 @pytest.fixture
 async def shop(
     temporal_client: Client, engine: AsyncEngine, stock: Stock, sandbox: SandboxServer
-) -> AsyncIterator[Shop]:
+) -> AsyncIterator[SandboxShop]:
     await stock({"MUG": (1290, "EUR", 7)})
-    async with open_shop(temporal_client, engine, sandbox) as shop:
+    async with open_sandbox_shop(temporal_client, engine, sandbox) as shop:
         yield shop
 
 
-async def test_books_that_agree_are_exit_status_0(shop: Shop, where: dict[str, str]) -> None:
+async def test_books_that_agree_are_exit_status_0(shop: SandboxShop, where: dict[str, str]) -> None:
     await (await shop.start()).result()
     done = await checkout("reconcile", **where)
     assert done.returncode == 0, done.stderr
@@ -39,7 +39,7 @@ async def test_books_that_agree_are_exit_status_0(shop: Shop, where: dict[str, s
     assert "1 ended checkouts" in done.stdout
 
 
-async def test_a_mismatch_is_exit_status_1_and_a_line_of_the_table(shop: Shop, where: dict[str, str]) -> None:
+async def test_a_mismatch_is_exit_status_1_and_a_line_of_the_table(shop: SandboxShop, where: dict[str, str]) -> None:
     await shop.tamper("UPDATE products SET reserved = 3")
     done = await checkout("reconcile", **where)
     assert done.returncode == 1
@@ -48,7 +48,7 @@ async def test_a_mismatch_is_exit_status_1_and_a_line_of_the_table(shop: Shop, w
     assert "1 found, 0 repaired, 1 open." in done.stdout
 
 
-async def test_json_is_one_line_that_tells_what_was_repaired(shop: Shop, where: dict[str, str]) -> None:
+async def test_json_is_one_line_that_tells_what_was_repaired(shop: SandboxShop, where: dict[str, str]) -> None:
     handle = await shop.start("pm_card_authenticationRequired")
     await shop.wait_for("SELECT status FROM checkouts", lambda status: status == "awaiting_payment")
     await handle.terminate()
@@ -97,7 +97,7 @@ async def test_a_paused_schedule_stays_paused(temporal_client: Client) -> None:
     assert (state.paused, state.note) == (True, "under repair")
 
 
-async def test_by_schedule_a_terminated_checkout_is_undone_unasked(shop: Shop) -> None:
+async def test_by_schedule_a_terminated_checkout_is_undone_unasked(shop: SandboxShop) -> None:
     handle = await shop.start("pm_card_authenticationRequired")
     await shop.wait_for("SELECT status FROM checkouts", lambda status: status == "awaiting_payment")
     await handle.terminate()

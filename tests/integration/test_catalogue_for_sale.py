@@ -7,13 +7,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
 from checkout.cli.catalogue_file import import_catalogue
-from checkout.config.settings import WorkerSettings
-from checkout.db.session import Database
 from checkout.domain.errors import InvalidCatalogue
 from tests.support.api_process import Storefront, open_storefront, problem
 from tests.support.names import NAMES
-from tests.support.scripted_gateway import ScriptedGateway
-from worker import build_worker
+from tests.support.shop import open_shop
 
 #: All that a SKU may be: every character of it, the longest, a barcode, and numbers that are no card's.
 SKUS = ["!", "~" * 64, "".join(map(chr, range(33, 97))), "".join(map(chr, range(97, 127))), "4006381333931"]
@@ -45,7 +42,7 @@ async def test_every_sku_and_every_name_that_is_imported_can_be_bought(
     await imported(engine, tmp_path, articles)
     async with (
         open_storefront(temporal_client) as storefront,
-        build_worker(temporal_client, Database(engine), ScriptedGateway(), WorkerSettings()),
+        open_shop(temporal_client, engine),
     ):
         for sku, name in articles.items():
             assert await bought(storefront, sku) == {"sku": sku, "name": name}

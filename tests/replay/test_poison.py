@@ -1,29 +1,17 @@
 """What cannot be read: a workflow's input, a signal, an update. It harms nobody else, and an operator can see it."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.api.enums.v1 import EventType
-from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle, WorkflowUpdateFailedError
+from temporalio.client import WorkflowExecutionStatus, WorkflowHandle, WorkflowUpdateFailedError
 
 from checkout.domain.payments import Charge
 from checkout.domain.states import CheckoutStatus, PaymentStatus
 from checkout.temporal.names import TASK_QUEUE
-from tests.support.invariants import violations
-from tests.support.shop import Shop, open_shop, until
-from tests.support.stock import Stock
-from tests.support.waiting import until as until_so
+from tests.support.shop import Shop, until_status
+from tests.support.waiting import until
 from workflows.checkout import CheckoutWorkflow
-
-
-@pytest.fixture
-async def shop(temporal_client: Client, engine: AsyncEngine, stock: Stock) -> AsyncIterator[Shop]:
-    await stock({"MUG": (1290, "EUR", 7)})
-    async with open_shop(temporal_client, engine) as shop:
-        yield shop
-    assert await violations(engine) == []
 
 
 async def _is_tried_again(handle: WorkflowHandle[Any, Any]) -> int:
@@ -36,7 +24,7 @@ async def test_an_input_that_cannot_be_read_fails_its_own_task_on_and_on_and_nob
     poisoned = await shop.client.start_workflow(
         "CheckoutWorkflow", {"checkout_id": "chk_poison"}, id="chk_poison", task_queue=TASK_QUEUE
     )
-    await until_so(lambda: _is_tried_again(poisoned), lambda attempt: attempt > 1)
+    await until(lambda: _is_tried_again(poisoned), lambda attempt: attempt > 1)
 
     assert (await shop.buy()).status == CheckoutStatus.CONFIRMED
     (failed,) = [
@@ -54,7 +42,7 @@ async def test_an_input_that_cannot_be_read_fails_its_own_task_on_and_on_and_nob
 async def test_rubbish_that_is_sent_to_a_checkout_changes_nothing(shop: Shop, caplog: pytest.LogCaptureFixture) -> None:
     shop.gateway.charge_answer = Charge(PaymentStatus.DECLINED, "pi_1", 0, "EUR", "insufficient_funds")
     handle = await shop.start()
-    before = await until(handle, CheckoutStatus.AWAITING_PAYMENT)
+    before = await until_status(handle, CheckoutStatus.AWAITING_PAYMENT)
     await handle.signal("payment_event", "rubbish")
     await handle.signal("no_such_signal")
     for update, argument in (("submit_payment", 5), ("cancel", {"reason": "no_such_reason"}), ("no_such_update", None)):

@@ -1,16 +1,23 @@
-"""A shop to test the story in: real activities on a real PostgreSQL, and a provider that obeys the test."""
+"""The shop that tests buy in: the product's own worker on a real Temporal server and a real PostgreSQL::
+
+async with open_shop(client, engine) as shop:
+    shop.gateway.charge_result = DECLINED
+    view = await shop.buy()
+
+Its payment provider obeys the test; `tests.support.sandbox_shop` has one with the sandbox provider.
+"""
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client, WorkflowHandle
 from temporalio.common import WorkflowIDReusePolicy
+from temporalio.worker import WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from checkout.config.settings import WorkerSettings
@@ -20,6 +27,7 @@ from checkout.domain.states import CheckoutStatus
 from checkout.domain.view import CheckoutView
 from checkout.temporal.names import TASK_QUEUE
 from tests.support.scripted_gateway import ScriptedGateway
+from tests.support.tables import Tables
 from worker import build_worker
 from workflows.checkout import CheckoutWorkflow
 
@@ -27,22 +35,32 @@ Handle = WorkflowHandle[Any, CheckoutView]
 
 
 @dataclass
-class Shop:
-    """A worker on the test's database, and a client to start checkouts with."""
+class Customers(Tables):
+    """Who starts checkouts, and the tables in which these end."""
 
     client: Client
     engine: AsyncEngine
-    gateway: ScriptedGateway
 
-    async def start(self, checkout_id: str | None = None, **changes: Any) -> Handle:
-        return await start_checkout(self.client, checkout_id or f"chk_{uuid.uuid4().hex}", **changes)
+    #: What differs from `start_checkout` in every checkout here.
+    usual: ClassVar[Mapping[str, Any]] = {}
+
+    async def start(
+        self, payment_method: str = "pm_card_visa", checkout_id: str | None = None, **changes: Any
+    ) -> Handle:
+        """Start a checkout; see `start_checkout`."""
+        request = {**self.usual, "payment_method": payment_method, **changes}
+        return await start_checkout(self.client, checkout_id or f"chk_{uuid.uuid4().hex}", **request)
 
     async def buy(self, **changes: Any) -> CheckoutView:
+        """Start a checkout and wait for its end."""
         return await (await self.start(**changes)).result()
 
-    async def value(self, statement: str) -> Any:
-        row = await Database(self.engine).one(text(statement), {})
-        return row[0] if row else None
+
+@dataclass
+class Shop(Customers):
+    """A worker whose provider obeys the test, and customers."""
+
+    gateway: ScriptedGateway
 
 
 async def start_checkout(client: Client, checkout_id: str, **changes: Any) -> Handle:
@@ -67,14 +85,21 @@ async def start_checkout(client: Client, checkout_id: str, **changes: Any) -> Ha
 
 
 @asynccontextmanager
-async def open_shop(client: Client, engine: AsyncEngine) -> AsyncIterator[Shop]:
-    gateway = ScriptedGateway()
-    async with build_worker(client, Database(engine), gateway, WorkerSettings(), SandboxedWorkflowRunner()):
+async def open_shop(
+    client: Client,
+    engine: AsyncEngine,
+    gateway: ScriptedGateway | None = None,
+    runner: WorkflowRunner | None = None,
+) -> AsyncIterator[Shop]:
+    """Open it for the block, within the SDK's workflow sandbox unless a ``runner`` is given."""
+    gateway = gateway or ScriptedGateway()
+    runner = runner or SandboxedWorkflowRunner()
+    async with build_worker(client, Database(engine), gateway, WorkerSettings(), runner):
         yield Shop(client, engine, gateway)
 
 
-async def until(handle: Handle, status: CheckoutStatus) -> CheckoutView:
-    """Ask until the checkout is in this state; the test's own time-out bounds it."""
+async def until_status(handle: Handle, status: CheckoutStatus) -> CheckoutView:
+    """Query until the checkout is in this state; the test's own time-out bounds it."""
     while (view := await handle.query(CheckoutWorkflow.status)).status != status:
         await asyncio.sleep(0)
     return view

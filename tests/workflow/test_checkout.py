@@ -17,7 +17,7 @@ from checkout.domain.states import CheckoutStatus, PaymentStatus, Reason, Refund
 from checkout.domain.view import LineView
 from tests.support.invariants import violations
 from tests.support.scripted_gateway import ScriptedGateway
-from tests.support.shop import Shop, open_shop, until
+from tests.support.shop import Shop, open_shop, until_status
 from tests.support.stock import Stock
 from workflows.checkout import CheckoutWorkflow
 
@@ -73,7 +73,7 @@ async def test_an_undo_is_tried_until_it_lands(patient_shop: Shop) -> None:
     patient_shop.gateway.refund_status = RefundStatus.FAILED
     handle = await patient_shop.start()
     result = asyncio.create_task(handle.result())
-    await until(handle, CheckoutStatus.COMPENSATION_STUCK)
+    await until_status(handle, CheckoutStatus.COMPENSATION_STUCK)
     patient_shop.gateway.refund_status = RefundStatus.SUCCEEDED
     assert (await result).status == CheckoutStatus.CANCELLED
 
@@ -103,7 +103,7 @@ async def test_cancelled_in_mid_charge_nothing_stays_charged(
         assert cancelled.status == CheckoutStatus.COMPENSATING
     else:
         await handle.cancel()
-        await until(handle, CheckoutStatus.COMPENSATING)
+        await until_status(handle, CheckoutStatus.COMPENSATING)
     assert shop.gateway.refunded == []
     shop.gateway.let_go.set()
     view = await handle.result()

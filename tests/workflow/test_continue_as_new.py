@@ -24,7 +24,7 @@ from lab.stack.servers.temporal import DevTemporal
 from tests.support.charges import ACTION, CAPTURED, DECLINED, PENDING, VOIDED, refusal
 from tests.support.invariants import violations
 from tests.support.servers import fresh_namespace, temporal_with
-from tests.support.shop import Handle, Shop, open_shop, until
+from tests.support.shop import Handle, Shop, open_shop, until_status
 from tests.support.stock import Stock
 from workflows.checkout import CheckoutWorkflow
 from workflows.reconcile import ReconcileWorkflow
@@ -91,14 +91,14 @@ async def at_the_bank(shop: Shop) -> Handle:
 async def stuck(shop: Shop) -> Handle:
     shop.gateway.charge_answers[1] = shop.gateway.void_answer = OutcomeUnknown("away")
     handle = await shop.start(timeouts=Timeouts(payment_stuck_after_seconds=0.5))
-    await until(handle, CheckoutStatus.PAYMENT_STUCK)
+    await until_status(handle, CheckoutStatus.PAYMENT_STUCK)
     return handle
 
 
 async def awaiting(shop: Shop, answer: Any = DECLINED, **timeouts: Any) -> Handle:
     shop.gateway.charge_answer = shop.gateway.find_answer = answer
     handle = await shop.start(timeouts=Timeouts(**timeouts))
-    await until(handle, CheckoutStatus.AWAITING_PAYMENT)
+    await until_status(handle, CheckoutStatus.AWAITING_PAYMENT)
     return handle
 
 
@@ -193,7 +193,7 @@ async def test_support_commands_a_payment_that_is_stuck_across_runs(shop: Shop, 
     else:
         word = ResolvePayment("support:desk", "the bank says so", captured=False)
         await handle.execute_update(CheckoutWorkflow.resolve_payment, word)
-        await until(handle, CheckoutStatus.AWAITING_PAYMENT)
+        await until_status(handle, CheckoutStatus.AWAITING_PAYMENT)
         await handle.execute_update(CheckoutWorkflow.submit_payment, SubmitPayment("pm_card_visa"))
     view = await handle.result()
     assert (view.status, view.payment.attempts) == (CheckoutStatus.CONFIRMED, 2)
@@ -207,7 +207,7 @@ async def test_a_press_that_was_carried_out_is_not_carried_out_by_the_next_run(s
     await handle.execute_update(CheckoutWorkflow.submit_payment, pay, id=update_id)
     while (await handle.query(CheckoutWorkflow.status)).payment.attempts < 2:
         await asyncio.sleep(0)
-    await until(handle, CheckoutStatus.AWAITING_PAYMENT)
+    await until_status(handle, CheckoutStatus.AWAITING_PAYMENT)
     await next_run(handle)
     again = await handle.execute_update(CheckoutWorkflow.submit_payment, pay, id=update_id)
     assert (again.status, again.payment.attempts) == (CheckoutStatus.AWAITING_PAYMENT, 2)

@@ -15,7 +15,7 @@ from checkout.domain.errors import OutcomeUnknown
 from checkout.domain.messages import Line, Timeouts
 from checkout.domain.states import CheckoutStatus, Reason
 from tests.support.invariants import violations
-from tests.support.shop import Handle, Shop, open_shop, until
+from tests.support.shop import Handle, Shop, open_shop, until_status
 from tests.support.stock import Stock
 from workflows.checkout import CheckoutWorkflow
 
@@ -48,7 +48,7 @@ async def test_what_has_no_way_back_is_not_guessed_at_after_a_write_within_the_t
     """Support says that it was paid; writing that down may be lost with the task, and so may the command."""
     shop.gateway.charge_answers[1] = shop.gateway.find_answer = OutcomeUnknown("away")
     handle = await shop.start(timeouts=Timeouts(payment_stuck_after_seconds=0.5))
-    await until(handle, CheckoutStatus.PAYMENT_STUCK)
+    await until_status(handle, CheckoutStatus.PAYMENT_STUCK)
     word = ResolvePayment("support:desk", "the bank says so", captured=True, provider_reference="pi_1")
     await handle.execute_update(CheckoutWorkflow.resolve_payment, word)
     assert (await handle.result()).status == CheckoutStatus.CONFIRMED
@@ -142,7 +142,7 @@ async def test_a_rejection_that_a_cancel_meets_on_its_way_stays_a_rejection(shop
             await asyncio.sleep(0.01)
         if how == "operator":
             await handle.cancel()
-            await until(handle, CheckoutStatus.COMPENSATING)
+            await until_status(handle, CheckoutStatus.COMPENSATING)
         else:
             await handle.execute_update(CheckoutWorkflow.cancel, Cancel())
     view = await handle.result()

@@ -14,17 +14,13 @@ from temporalio import workflow
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import UnsandboxedWorkflowRunner
 
-from checkout.config.settings import WorkerSettings
-from checkout.db.session import Database
 from checkout.domain.errors import OutcomeUnknown
 from checkout.domain.messages import Timeouts
 from checkout.domain.states import CheckoutStatus
 from tests.support.charges import CAPTURED, PENDING
 from tests.support.invariants import violations
-from tests.support.scripted_gateway import ScriptedGateway
-from tests.support.shop import Handle, Shop, until
+from tests.support.shop import Handle, Shop, open_shop, until_status
 from tests.support.stock import Stock
-from worker import build_worker
 from workflows import policies
 from workflows.checkout import CheckoutWorkflow
 from workflows.payment import waits
@@ -48,9 +44,8 @@ async def shop(
     monkeypatch.setattr(waits, "growing_pauses", daily)
     monkeypatch.setattr(workflow.Info, "is_continue_as_new_suggested", is_suggested)
     await stock({"MUG": (1290, "EUR", 7)})
-    client, gateway, runner = time_skipping.client, ScriptedGateway(), UnsandboxedWorkflowRunner()
-    async with build_worker(client, Database(engine), gateway, WorkerSettings(), runner):
-        yield Shop(client, engine, gateway)
+    async with open_shop(time_skipping.client, engine, runner=UnsandboxedWorkflowRunner()) as shop:
+        yield shop
     assert await violations(engine) == []
 
 
@@ -82,7 +77,7 @@ async def test_a_payment_that_is_stuck_for_sixty_days_is_confirmed(shop: Shop) -
     shop.gateway.charge_answer = OutcomeUnknown("away")
     handle = await shop.start(timeouts=Timeouts(payment_stuck_after_seconds=1))
     result = asyncio.create_task(handle.result())
-    await until(handle, CheckoutStatus.PAYMENT_STUCK)
+    await until_status(handle, CheckoutStatus.PAYMENT_STUCK)
     while len(shop.gateway.charged) < 150:
         await asyncio.sleep(0.01)
     shop.gateway.charge_answer = CAPTURED

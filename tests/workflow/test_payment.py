@@ -16,7 +16,7 @@ from checkout.domain.states import CheckoutStatus, PaymentStatus, Reason
 from checkout.domain.view import CheckoutView
 from tests.support.charges import ACTION, CAPTURED, DECLINED, PENDING, VOIDED, refusal
 from tests.support.invariants import violations
-from tests.support.shop import Shop, open_shop, until
+from tests.support.shop import Shop, open_shop, until_status
 from tests.support.stock import Stock
 from workflows.checkout import CheckoutWorkflow
 
@@ -27,7 +27,7 @@ EVENT = PaymentEvent("evt_1", "payment_intent.succeeded", "pi_1", None, 0)
 async def test_a_key_that_the_provider_refuses_undoes_nothing(shop: Shop) -> None:
     shop.gateway.charge_answer = ProviderRefusesKey("revoked")
     handle = await shop.start(timeouts=Timeouts(payment_stuck_after_seconds=0.5))
-    await until(handle, CheckoutStatus.PAYMENT_STUCK)
+    await until_status(handle, CheckoutStatus.PAYMENT_STUCK)
     shop.gateway.charge_answer = CAPTURED
     await handle.execute_update(CheckoutWorkflow.retry_payment, RETRY)
     assert (await handle.result()).status == CheckoutStatus.CONFIRMED
@@ -53,7 +53,7 @@ async def test_of_a_try_that_never_began_no_payment_is_left(shop: Shop, monkeypa
 async def test_a_declined_customer_pays_in_another_way(shop: Shop) -> None:
     shop.gateway.charge_answer = DECLINED
     handle = await shop.start()
-    view = await until(handle, CheckoutStatus.AWAITING_PAYMENT)
+    view = await until_status(handle, CheckoutStatus.AWAITING_PAYMENT)
     assert (view.payment.status, view.payment.decline_code) == (PaymentStatus.DECLINED, "insufficient_funds")
     assert view.payment.retryable is True
     shop.gateway.charge_answer = CAPTURED
@@ -68,7 +68,7 @@ async def test_a_declined_customer_pays_in_another_way(shop: Shop) -> None:
 async def test_only_one_of_two_submissions_is_taken(shop: Shop) -> None:
     shop.gateway.charge_answer = DECLINED
     handle = await shop.start()
-    await until(handle, CheckoutStatus.AWAITING_PAYMENT)
+    await until_status(handle, CheckoutStatus.AWAITING_PAYMENT)
     shop.gateway.charge_answer = CAPTURED
     updates = [
         handle.execute_update(CheckoutWorkflow.submit_payment, SubmitPayment(f"pm_{name}")) for name in ("a", "b", "c")
@@ -92,7 +92,7 @@ async def test_the_customers_tries_are_bounded(shop: Shop) -> None:
     shop.gateway.charge_answer = DECLINED
     handle = await shop.start()
     for _ in range(4):
-        await until(handle, CheckoutStatus.AWAITING_PAYMENT)
+        await until_status(handle, CheckoutStatus.AWAITING_PAYMENT)
         await handle.execute_update(CheckoutWorkflow.submit_payment, SubmitPayment("pm_other"))
     view = await handle.result()
     assert (view.status, view.reason, view.payment.attempts) == ("cancelled", "payment_declined", 5)
@@ -106,7 +106,9 @@ async def test_a_try_that_the_provider_gave_up_by_itself_costs_the_customer_none
     shop.gateway.find_answer = VOIDED
     handle = await shop.start(timeouts=Timeouts(max_attempts=1))
     for attempt in (1, 2):
-        while (view := await until(handle, CheckoutStatus.AWAITING_PAYMENT)).payment.status != PaymentStatus.VOIDED:
+        while (
+            view := await until_status(handle, CheckoutStatus.AWAITING_PAYMENT)
+        ).payment.status != PaymentStatus.VOIDED:
             await asyncio.sleep(0)
         assert view.payment.attempts == attempt
         await handle.execute_update(CheckoutWorkflow.submit_payment, SubmitPayment("pm_other"))
@@ -120,7 +122,7 @@ async def test_a_try_that_the_customer_gave_up_counts(shop: Shop) -> None:
     shop.gateway.charge_answer = shop.gateway.find_answer = ACTION
     shop.gateway.void_answer = VOIDED
     handle = await shop.start(timeouts=Timeouts(max_attempts=2))
-    await until(handle, CheckoutStatus.AWAITING_PAYMENT)
+    await until_status(handle, CheckoutStatus.AWAITING_PAYMENT)
     shop.gateway.charge_answer = DECLINED
     await handle.execute_update(CheckoutWorkflow.submit_payment, SubmitPayment("pm_other"))
     view = await handle.result()
@@ -137,7 +139,7 @@ async def test_when_the_window_closes_everything_is_undone(patient_shop: Shop) -
 async def test_what_the_bank_asks_is_passed_on_and_the_approval_confirms(shop: Shop) -> None:
     shop.gateway.charge_answer = shop.gateway.find_answer = ACTION
     handle = await shop.start()
-    view = await until(handle, CheckoutStatus.AWAITING_PAYMENT)
+    view = await until_status(handle, CheckoutStatus.AWAITING_PAYMENT)
     assert view.payment.next_action == {"type": "redirect_to_url", "url": "https://bank.example/3ds"}
     shop.gateway.find_answer = CAPTURED
     await handle.signal(CheckoutWorkflow.payment_event, EVENT)
@@ -154,7 +156,7 @@ async def test_an_approval_is_found_without_any_event(patient_shop: Shop) -> Non
 async def test_an_event_that_lies_changes_nothing(shop: Shop) -> None:
     shop.gateway.charge_answer = shop.gateway.find_answer = ACTION
     handle = await shop.start()
-    await until(handle, CheckoutStatus.AWAITING_PAYMENT)
+    await until_status(handle, CheckoutStatus.AWAITING_PAYMENT)
     await handle.signal(CheckoutWorkflow.payment_event, EVENT)
     assert (await handle.query(CheckoutWorkflow.status)).status == CheckoutStatus.AWAITING_PAYMENT
     await handle.execute_update(CheckoutWorkflow.cancel, Cancel())
@@ -165,7 +167,7 @@ async def test_a_customer_may_pay_otherwise_instead_of_authenticating(shop: Shop
     shop.gateway.charge_answer = shop.gateway.find_answer = ACTION
     shop.gateway.void_answer = VOIDED
     handle = await shop.start()
-    await until(handle, CheckoutStatus.AWAITING_PAYMENT)
+    await until_status(handle, CheckoutStatus.AWAITING_PAYMENT)
     shop.gateway.charge_answer = CAPTURED
     await handle.execute_update(CheckoutWorkflow.submit_payment, SubmitPayment("pm_other"))
     view = await handle.result()
@@ -176,9 +178,9 @@ async def test_paying_otherwise_waits_for_a_provider_that_is_silent(shop: Shop) 
     shop.gateway.charge_answer = shop.gateway.find_answer = ACTION
     shop.gateway.void_answer = OutcomeUnknown("away")
     handle = await shop.start(timeouts=Timeouts(payment_stuck_after_seconds=0.5))
-    await until(handle, CheckoutStatus.AWAITING_PAYMENT)
+    await until_status(handle, CheckoutStatus.AWAITING_PAYMENT)
     await handle.execute_update(CheckoutWorkflow.submit_payment, SubmitPayment("pm_other"))
-    await until(handle, CheckoutStatus.PAYMENT_STUCK)
+    await until_status(handle, CheckoutStatus.PAYMENT_STUCK)
     assert {attempt.number for attempt in shop.gateway.charged} == {1}
     shop.gateway.void_answer = VOIDED
     shop.gateway.charge_answers[2] = CAPTURED
@@ -190,7 +192,7 @@ async def test_paying_otherwise_waits_for_a_provider_that_is_silent(shop: Shop) 
 async def test_a_method_that_the_provider_does_not_know_is_declined(shop: Shop) -> None:
     shop.gateway.charge_answers[1] = PaymentMethodRefused("no such payment method")
     handle = await shop.start()
-    view = await until(handle, CheckoutStatus.AWAITING_PAYMENT)
+    view = await until_status(handle, CheckoutStatus.AWAITING_PAYMENT)
     assert (view.payment.status, view.payment.decline_code) == (PaymentStatus.DECLINED, "invalid_payment_method")
     await handle.execute_update(CheckoutWorkflow.submit_payment, SubmitPayment("pm_other"))
     assert (await handle.result()).status == CheckoutStatus.CONFIRMED
@@ -199,7 +201,7 @@ async def test_a_method_that_the_provider_does_not_know_is_declined(shop: Shop) 
 async def test_paying_otherwise_after_the_approval_charges_nothing_more(shop: Shop) -> None:
     shop.gateway.charge_answer = shop.gateway.find_answer = ACTION
     handle = await shop.start()
-    await until(handle, CheckoutStatus.AWAITING_PAYMENT)
+    await until_status(handle, CheckoutStatus.AWAITING_PAYMENT)
     shop.gateway.void_answer = shop.gateway.find_answer = CAPTURED
     await handle.execute_update(CheckoutWorkflow.submit_payment, SubmitPayment("pm_other"))
     view = await handle.result()
@@ -212,7 +214,7 @@ async def test_paid_in_the_last_moment_of_the_window_is_paid(patient_shop: Shop)
     gateway.charge_answer, gateway.find_answer = ACTION, OutcomeUnknown("away")
     handle = await patient_shop.start()
     result = asyncio.create_task(handle.result())
-    await until(handle, CheckoutStatus.AWAITING_PAYMENT)
+    await until_status(handle, CheckoutStatus.AWAITING_PAYMENT)
     while gateway.looks < 60:  # The window is long closed, but nobody knows.
         await asyncio.sleep(0)
     gateway.find_answer = CAPTURED

@@ -2,13 +2,11 @@
 
 import time
 import uuid
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
-from temporalio.client import Client, WorkflowHandle
+from temporalio.client import WorkflowHandle
 from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
@@ -16,27 +14,20 @@ from checkout.domain.commands import Cancel
 from checkout.domain.events import EventOutcome, PaymentEvent
 from checkout.domain.states import CheckoutStatus
 from checkout.temporal.names import TASK_QUEUE
-from tests.support.invariants import violations
-from tests.support.reconciled_shop import Handle, Shop, open_shop
-from tests.support.sandbox_server import SandboxServer
-from tests.support.stock import Stock
+from tests.support.sandbox_shop import SandboxShop
+from tests.support.shop import Handle
 from tests.support.waiting import until
 from workflows.checkout import CheckoutWorkflow
 from workflows.payment_events import PaymentEventsWorkflow
 
 
 @pytest.fixture
-async def shop(
-    temporal_client: Client, engine: AsyncEngine, stock: Stock, sandbox: SandboxServer
-) -> AsyncIterator[Shop]:
-    await stock({"MUG": (1290, "EUR", 7)})
-    async with open_shop(temporal_client, engine, sandbox) as shop:
-        yield shop
-    assert await violations(engine) == []
+def shop(sandbox_shop: SandboxShop) -> SandboxShop:
+    return sandbox_shop
 
 
 async def tell(
-    shop: Shop,
+    shop: SandboxShop,
     reference: str,
     checkout_id: str | None = None,
     event_id: str | None = None,
@@ -59,7 +50,7 @@ def news(
 
 
 async def tell_together(
-    shop: Shop, *events: PaymentEvent
+    shop: SandboxShop, *events: PaymentEvent
 ) -> WorkflowHandle[PaymentEventsWorkflow, dict[str, EventOutcome]]:
     """Have several passed on in one workflow; that of one has the event's id, as the webhook gives it."""
     name = events[0].event_id if len(events) == 1 else f"events_{uuid.uuid4().hex}"
@@ -72,7 +63,7 @@ async def tell_together(
     )
 
 
-async def cancelled(shop: Shop) -> Handle:
+async def cancelled(shop: SandboxShop) -> Handle:
     handle = await shop.start("pm_card_authenticationRequired")
     await shop.wait_for("SELECT status FROM checkouts", lambda status: status == "awaiting_payment")
     await undone(handle)
@@ -84,7 +75,7 @@ async def undone(handle: Handle) -> None:
     assert (await handle.result()).status == CheckoutStatus.CANCELLED
 
 
-async def test_a_checkout_under_way_is_told(shop: Shop) -> None:
+async def test_a_checkout_under_way_is_told(shop: SandboxShop) -> None:
     handle = await shop.start("pm_card_authenticationRequired")
     await shop.wait_for("SELECT status FROM checkouts", lambda status: status == "awaiting_payment")
     intent = await shop.value("SELECT provider_reference FROM payments")
@@ -98,19 +89,21 @@ async def test_a_checkout_under_way_is_told(shop: Shop) -> None:
     assert (await handle.result()).status == CheckoutStatus.CONFIRMED
 
 
-async def test_an_event_without_our_metadata_finds_its_checkout_by_the_intent(shop: Shop) -> None:
+async def test_an_event_without_our_metadata_finds_its_checkout_by_the_intent(shop: SandboxShop) -> None:
     await (await shop.start()).result()
     assert await tell(shop, await shop.value("SELECT provider_reference FROM payments")) == "known"
     assert await shop.value("SELECT status FROM payment_events") == "applied"
 
 
-async def test_an_event_of_nobody_stays_in_the_inbox(shop: Shop) -> None:
+async def test_an_event_of_nobody_stays_in_the_inbox(shop: SandboxShop) -> None:
     assert await tell(shop, "pi_unknown", "chk_unknown") == "unmatched"
     assert await shop.value("SELECT checkout_id || ' ' || status FROM payment_events") == "chk_unknown unmatched"
 
 
 @pytest.mark.parametrize("origin", [{"livemode": True}, {"account": "acct_1"}], ids=str)
-async def test_a_foreign_event_reaches_no_checkout_whichever_it_names(shop: Shop, origin: dict[str, Any]) -> None:
+async def test_a_foreign_event_reaches_no_checkout_whichever_it_names(
+    shop: SandboxShop, origin: dict[str, Any]
+) -> None:
     handle = await cancelled(shop)
     stray = await shop.charge_beside_the_books(handle.id)
     foreign = news(stray, handle.id, "evt_1", **origin)
@@ -122,7 +115,7 @@ async def test_a_foreign_event_reaches_no_checkout_whichever_it_names(shop: Shop
     assert await tell(shop, stray, handle.id) == "given_back"
 
 
-async def test_a_foreign_event_stays_foreign_whatever_is_found_out_later(shop: Shop) -> None:
+async def test_a_foreign_event_stays_foreign_whatever_is_found_out_later(shop: SandboxShop) -> None:
     """The checkout that it names hears from the provider, its intent is charged, and the books are compared."""
     handle = await shop.start("pm_card_authenticationRequired")
     await shop.wait_for("SELECT status FROM checkouts", lambda status: status == "awaiting_payment")
@@ -138,7 +131,7 @@ async def test_a_foreign_event_stays_foreign_whatever_is_found_out_later(shop: S
     assert [one.reason for one in timeline if one.kind == "event"] == ["evt_2"]
 
 
-async def test_a_confirmed_sale_keeps_its_money(shop: Shop) -> None:
+async def test_a_confirmed_sale_keeps_its_money(shop: SandboxShop) -> None:
     handle = await shop.start()
     await handle.result()
     intent = await shop.value("SELECT provider_reference FROM payments")
@@ -146,7 +139,7 @@ async def test_a_confirmed_sale_keeps_its_money(shop: Shop) -> None:
     assert await shop.held_minor(handle.id) == 2580
 
 
-async def test_of_a_capture_that_was_sold_already_the_provider_is_not_asked_again(shop: Shop) -> None:
+async def test_of_a_capture_that_was_sold_already_the_provider_is_not_asked_again(shop: SandboxShop) -> None:
     handle = await shop.start()
     await handle.result()
     intent = await shop.value("SELECT provider_reference FROM payments")
@@ -155,7 +148,7 @@ async def test_of_a_capture_that_was_sold_already_the_provider_is_not_asked_agai
     assert not any(event.HasField("activity_task_scheduled_event_attributes") for event in history.events)
 
 
-async def test_of_another_intent_of_a_sold_checkout_the_provider_is_asked(shop: Shop) -> None:
+async def test_of_another_intent_of_a_sold_checkout_the_provider_is_asked(shop: SandboxShop) -> None:
     handle = await shop.start()
     await handle.result()
     assert await tell(shop, await shop.charge_beside_the_books(handle.id), handle.id) != "known"
@@ -163,7 +156,7 @@ async def test_of_another_intent_of_a_sold_checkout_the_provider_is_asked(shop: 
     assert await shop.held_minor(handle.id) == 2580
 
 
-async def test_money_that_comes_after_the_end_is_given_back_at_once(shop: Shop) -> None:
+async def test_money_that_comes_after_the_end_is_given_back_at_once(shop: SandboxShop) -> None:
     handle = await cancelled(shop)
     intent = await shop.charge_beside_the_books(handle.id)
     assert await tell(shop, intent, handle.id) == "given_back"
@@ -173,7 +166,7 @@ async def test_money_that_comes_after_the_end_is_given_back_at_once(shop: Shop) 
     assert (await shop.reconcile()).found == 0
 
 
-async def test_a_checkout_that_temporal_has_forgotten_is_looked_at_all_the_same(shop: Shop) -> None:
+async def test_a_checkout_that_temporal_has_forgotten_is_looked_at_all_the_same(shop: SandboxShop) -> None:
     async with shop.engine.begin() as connection:
         columns, values = "checkout_id, status, reason", "'chk_old', 'compensating', 'payment_declined'"
         await connection.execute(text(f"INSERT INTO checkouts ({columns}) VALUES ({values})"))
@@ -183,13 +176,13 @@ async def test_a_checkout_that_temporal_has_forgotten_is_looked_at_all_the_same(
     assert await shop.held_minor("chk_old") == 0
 
 
-async def test_a_second_delivery_starts_nothing(shop: Shop) -> None:
+async def test_a_second_delivery_starts_nothing(shop: SandboxShop) -> None:
     await tell(shop, "pi_unknown", event_id="evt_1")
     with pytest.raises(WorkflowAlreadyStartedError):
         await tell(shop, "pi_unknown", event_id="evt_1")
 
 
-async def test_a_second_delivery_among_others_changes_nothing(shop: Shop) -> None:
+async def test_a_second_delivery_among_others_changes_nothing(shop: SandboxShop) -> None:
     handle = await shop.start("pm_card_authenticationRequired")
     await shop.wait_for("SELECT status FROM checkouts", lambda status: status == "awaiting_payment")
     event = news(await shop.value("SELECT provider_reference FROM payments"), event_id="evt_1")
@@ -204,7 +197,7 @@ async def test_a_second_delivery_among_others_changes_nothing(shop: Shop) -> Non
     await undone(handle)
 
 
-async def test_events_that_come_together_come_each_to_its_own_end(shop: Shop) -> None:
+async def test_events_that_come_together_come_each_to_its_own_end(shop: SandboxShop) -> None:
     ended, sold = await cancelled(shop), await shop.start()
     await sold.result()
     stray = await shop.charge_beside_the_books(ended.id)
@@ -216,7 +209,7 @@ async def test_events_that_come_together_come_each_to_its_own_end(shop: Shop) ->
     assert await shop.held_minor(ended.id) == 0
 
 
-async def test_one_that_has_to_wait_keeps_no_other_waiting(shop: Shop) -> None:
+async def test_one_that_has_to_wait_keeps_no_other_waiting(shop: SandboxShop) -> None:
     ended = await cancelled(shop)
     stray = await shop.charge_beside_the_books(ended.id)
     waiting = await shop.start("pm_card_authenticationRequired")
@@ -234,7 +227,7 @@ async def test_one_that_has_to_wait_keeps_no_other_waiting(shop: Shop) -> None:
     await undone(waiting)
 
 
-async def test_an_open_checkout_without_a_workflow_is_left_to_reconciliation(shop: Shop) -> None:
+async def test_an_open_checkout_without_a_workflow_is_left_to_reconciliation(shop: SandboxShop) -> None:
     handle = await shop.start("pm_card_authenticationRequired")
     await shop.wait_for("SELECT status FROM checkouts", lambda status: status == "awaiting_payment")
     await handle.terminate()
@@ -245,7 +238,7 @@ async def test_an_open_checkout_without_a_workflow_is_left_to_reconciliation(sho
     assert await shop.held_minor(handle.id) == 0
 
 
-async def test_what_came_of_it_is_told_in_the_ui(shop: Shop) -> None:
+async def test_what_came_of_it_is_told_in_the_ui(shop: SandboxShop) -> None:
     await tell(shop, "pi_unknown", event_id="evt_1")
     metadata = await shop.client.get_workflow_handle("evt_1").query("__temporal_workflow_metadata")
     assert "unmatched" in metadata.current_details

@@ -13,7 +13,7 @@ from checkout.domain.messages import HoldView, Timeouts
 from checkout.domain.states import CheckoutStatus, PaymentStatus, Reason
 from checkout.temporal.names import HOLD_WORKFLOW_ID
 from tests.support.charges import CAPTURED, DECLINED
-from tests.support.shop import Handle, Shop, until
+from tests.support.shop import Handle, Shop, until_status
 from workflows.checkout import CheckoutWorkflow
 
 
@@ -22,7 +22,7 @@ async def held(shop: Shop, count: int = 1) -> list[Handle]:
     shop.gateway.charge_answer = AccountCannotCharge("it may not charge at present")
     handles = [await shop.start() for _ in range(count)]
     for handle in handles:
-        view = await until(handle, CheckoutStatus.PAYMENT_STUCK)
+        view = await until_status(handle, CheckoutStatus.PAYMENT_STUCK)
         assert (view.reason, view.payment.status) == (Reason.ACCOUNT_CANNOT_CHARGE, PaymentStatus.UNKNOWN)
     return handles
 
@@ -72,12 +72,12 @@ async def test_one_odd_payment_does_not_hold_the_others(shop: Shop) -> None:
     shop.gateway.charge_answer = AccountCannotCharge("only this one")
     others = [await shop.start(payment_method="pm_other") for _ in range(2)]
     for handle in others:
-        await until(handle, CheckoutStatus.PAYMENT_STUCK)
+        await until_status(handle, CheckoutStatus.PAYMENT_STUCK)
     shop.gateway.charge_answers_by_checkout = {odd.id: shop.gateway.charge_answer}
     shop.gateway.charge_answer = CAPTURED
     for handle in others:
         assert (await handle.result()).status == CheckoutStatus.CONFIRMED
-    await until(odd, CheckoutStatus.PAYMENT_STUCK)
+    await until_status(odd, CheckoutStatus.PAYMENT_STUCK)
     shop.gateway.charge_answers_by_checkout = {}
     assert (await odd.result()).status == CheckoutStatus.CONFIRMED
 
@@ -96,7 +96,7 @@ async def test_what_waits_can_be_cancelled(shop: Shop) -> None:
 async def test_a_decline_shows_that_the_account_can_charge(shop: Shop) -> None:
     [handle] = await held(shop)
     shop.gateway.charge_answer = shop.gateway.find_answer = DECLINED
-    view = await until(handle, CheckoutStatus.AWAITING_PAYMENT)
+    view = await until_status(handle, CheckoutStatus.AWAITING_PAYMENT)
     assert (view.reason, view.payment.status) == (None, PaymentStatus.DECLINED)
     await handle.execute_update(CheckoutWorkflow.cancel, Cancel())
     await handle.result()
@@ -105,7 +105,7 @@ async def test_a_decline_shows_that_the_account_can_charge(shop: Shop) -> None:
 async def test_a_refused_key_says_so_and_a_terminated_hold_is_begun_again(shop: Shop) -> None:
     shop.gateway.charge_answer = ProviderRefusesKey("revoked")
     handle = await shop.start(timeouts=Timeouts(payment_stuck_after_seconds=0.5))
-    view = await until(handle, CheckoutStatus.PAYMENT_STUCK)
+    view = await until_status(handle, CheckoutStatus.PAYMENT_STUCK)
     assert view.reason == Reason.PROVIDER_REFUSES_KEY
     await terminate(shop)
     shop.gateway.charge_answer = CAPTURED

@@ -15,7 +15,7 @@ from checkout.domain.payments import Charge, LedgerEntry
 from checkout.domain.reconcile import MismatchKind, ReconcileReport, ReconcileRequest
 from checkout.domain.states import CheckoutStatus, PaymentStatus
 from checkout.temporal.names import TASK_QUEUE
-from tests.support.shop import Shop, open_shop, until
+from tests.support.shop import Shop, open_shop, until_status
 from tests.support.stock import Stock
 from workflows.reconcile import STAGES, ReconcileWorkflow
 
@@ -85,7 +85,7 @@ async def test_an_undo_that_fails_is_reported_and_holds_up_nobody(shop: Shop) ->
     )
     shop.gateway.void_answer = ProviderRefusedCall("the key is not known")
     handle = await shop.start()
-    await until(handle, CheckoutStatus.AWAITING_PAYMENT)
+    await until_status(handle, CheckoutStatus.AWAITING_PAYMENT)
     await handle.terminate()
     values = "VALUES ('chk_lost', 'processing', 'cus_42', 'EUR')"
     async with shop.engine.begin() as connection:

@@ -14,7 +14,7 @@ from tests.support.charges import CAPTURED, DECLINED, refusal
 from tests.support.invariants import violations
 from tests.support.scripted_gateway import ScriptedGateway
 from tests.support.servers import temporal_with
-from tests.support.shop import Handle, Shop, open_shop, until
+from tests.support.shop import Handle, Shop, open_shop, until_status
 from tests.support.stock import Stock
 from workflows.checkout import CheckoutWorkflow
 
@@ -63,7 +63,7 @@ async def test_any_number_of_refused_presses_makes_no_history_and_uses_up_nothin
 async def test_each_update_is_refused_before_it_is_written(shop: Shop) -> None:
     shop.gateway.charge_answer = DECLINED
     handle = await shop.start()
-    await until(handle, CheckoutStatus.AWAITING_PAYMENT)
+    await until_status(handle, CheckoutStatus.AWAITING_PAYMENT)
     before = await length(handle)
     assert await refusal(handle.execute_update(CheckoutWorkflow.retry_payment, RETRY)) == "NotStuck"
     assert await refusal(handle.execute_update(CheckoutWorkflow.resolve_payment, RESOLVE)) == "NotStuck"
@@ -88,7 +88,7 @@ async def test_what_was_refused_may_be_sent_again_under_its_id_when_it_has_becom
     press = handle.execute_update(CheckoutWorkflow.submit_payment, PAY, id="payment-1")
     assert await refusal(press) == "NotAwaitingPayment"
     shop.gateway.let_go.set()
-    await until(handle, CheckoutStatus.AWAITING_PAYMENT)
+    await until_status(handle, CheckoutStatus.AWAITING_PAYMENT)
     await handle.execute_update(CheckoutWorkflow.submit_payment, PAY, id="payment-1")
     assert (await handle.result()).payment.attempts == 2
 

@@ -11,7 +11,7 @@ from checkout.domain.payments import Charge
 from checkout.domain.states import CheckoutStatus, PaymentStatus, Reason
 from checkout.domain.view import CheckoutView
 from tests.support.charges import CAPTURED, VOIDED, refusal
-from tests.support.shop import Handle, Shop, until
+from tests.support.shop import Handle, Shop, until_status
 from workflows.checkout import CheckoutWorkflow
 
 RETRY = RetryPayment("support:desk", "the customer calls")
@@ -21,7 +21,7 @@ async def stuck(shop: Shop) -> Handle:
     """A checkout whose first try is stuck for good."""
     shop.gateway.charge_answers[1] = OutcomeUnknown("away")
     handle = await shop.start(timeouts=Timeouts(payment_stuck_after_seconds=0.5))
-    view = await until(handle, CheckoutStatus.PAYMENT_STUCK)
+    view = await until_status(handle, CheckoutStatus.PAYMENT_STUCK)
     assert view.payment.status == PaymentStatus.UNKNOWN
     return handle
 
@@ -32,7 +32,7 @@ async def test_a_payment_that_stays_unknown_calls_for_support_and_goes_on(patien
     handle = await patient_shop.start()
     # The clock skips while somebody waits for a result, so somebody does.
     result = asyncio.create_task(handle.result())
-    await until(handle, CheckoutStatus.PAYMENT_STUCK)
+    await until_status(handle, CheckoutStatus.PAYMENT_STUCK)
     gateway.charge_answer = CAPTURED
     assert (await result).status == CheckoutStatus.CONFIRMED
     assert {attempt.idempotency_key for attempt in gateway.charged} == {f"{handle.id}-1"}
@@ -109,7 +109,7 @@ async def test_a_lie_is_refused_and_what_the_provider_said_counts(shop: Shop) ->
     shop.gateway.find_answer = VOIDED
     lie = ResolvePayment("support:desk", "trust me", captured=True, provider_reference="pi_1")
     assert await refusal(handle.execute_update(CheckoutWorkflow.resolve_payment, lie)) == "Contradicted"
-    await until(handle, CheckoutStatus.AWAITING_PAYMENT)  # What the provider said has been written down.
+    await until_status(handle, CheckoutStatus.AWAITING_PAYMENT)  # What the provider said has been written down.
     await handle.execute_update(CheckoutWorkflow.cancel, Cancel())
     assert (await handle.result()).status == CheckoutStatus.CANCELLED
 
@@ -123,7 +123,7 @@ async def test_the_word_of_a_person_counts_while_the_provider_is_silent(shop: Sh
     if captured:
         assert (await handle.result()).status == CheckoutStatus.CONFIRMED
     else:  # It ends the buying. That nothing was taken, the provider has to say before anything else is given back.
-        await until(handle, CheckoutStatus.COMPENSATING)
+        await until_status(handle, CheckoutStatus.COMPENSATING)
         shop.gateway.void_answer = VOIDED
         view = await handle.result()
         assert (view.status, view.reason) == (CheckoutStatus.CANCELLED, Reason.CANCELLED_BY_SUPPORT)
@@ -134,7 +134,7 @@ async def test_not_charged_gives_the_customer_another_try(shop: Shop) -> None:
     shop.gateway.void_answer = VOIDED
     word = ResolvePayment("support:desk", "the bank says so", captured=False)
     await handle.execute_update(CheckoutWorkflow.resolve_payment, word)
-    await until(handle, CheckoutStatus.AWAITING_PAYMENT)
+    await until_status(handle, CheckoutStatus.AWAITING_PAYMENT)
     shop.gateway.charge_answer = CAPTURED
     await handle.execute_update(CheckoutWorkflow.submit_payment, SubmitPayment("pm_other"))
     assert (await handle.result()).payment.attempts == 2

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
@@ -12,32 +11,22 @@ from temporalio.client import Client
 
 from api.storefront.schemas import CheckoutResponse
 from api.temporal.snapshots import known_status
-from checkout.config.settings import WorkerSettings
-from checkout.db.session import Database
 from checkout.domain.errors import ProviderUnavailable
 from checkout.domain.payments import Charge
 from checkout.domain.states import PaymentStatus
 from checkout.temporal.names import CUSTOMER_ID
 from tests.support.api_process import OTHER_KEY, STOREFRONT_KEY, Storefront, body, open_storefront, problem
 from tests.support.scripted_gateway import ScriptedGateway
+from tests.support.shop import open_shop
 from tests.support.stock import Stock
-from worker import build_worker
-
-
-@asynccontextmanager
-async def open_shop(client: Client, engine: AsyncEngine) -> AsyncIterator[ScriptedGateway]:
-    """A worker whose payment provider obeys the test."""
-    gateway = ScriptedGateway()
-    async with build_worker(client, Database(engine), gateway, WorkerSettings()):
-        yield gateway
-        gateway.let_go.set()
 
 
 @pytest.fixture
 async def gateway(temporal_client: Client, engine: AsyncEngine, stock: Stock) -> AsyncIterator[ScriptedGateway]:
     await stock({"MUG-WHITE": (1290, "EUR", 7)})
-    async with open_shop(temporal_client, engine) as gateway:
-        yield gateway
+    async with open_shop(temporal_client, engine) as shop:
+        yield shop.gateway
+        shop.gateway.let_go.set()
 
 
 @pytest.fixture

@@ -12,8 +12,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from api.storefront import service
-from checkout.config.settings import TemporalSettings, WorkerSettings
-from checkout.db.session import Database
+from checkout.config.settings import TemporalSettings
 from checkout.domain.messages import CheckoutRequest
 from checkout.domain.payments import Charge
 from checkout.domain.states import CheckoutStatus, PaymentStatus
@@ -26,8 +25,8 @@ from tests.support.api_process import Storefront, open_storefront, problem
 from tests.support.heedless_worker import heedless_worker
 from tests.support.scripted_gateway import ScriptedGateway
 from tests.support.servers import say
+from tests.support.shop import open_shop
 from tests.support.stock import Stock
-from worker import build_worker
 
 
 @pytest.fixture
@@ -102,7 +101,7 @@ async def test_without_a_worker_a_cancel_says_that_asking_again_is_safe(
     assert pending.headers["retry-after"] == "2"
     await stock({"MUG-WHITE": (1290, "EUR", 7)})
     monkeypatch.undo()
-    async with build_worker(temporal_client, Database(engine), ScriptedGateway(), WorkerSettings()):
+    async with open_shop(temporal_client, engine):
         again = await storefront.post(f"{place}/cancel")
         assert again.status_code == 202
         ended = await storefront.get(place, wait=20)
@@ -186,13 +185,13 @@ async def test_a_command_that_was_lost_with_its_worker_is_taken_when_it_is_sent_
     await stock({"MUG-WHITE": (1290, "EUR", 7)})
     gateway = ScriptedGateway()
     gateway.charge_answer = Charge(PaymentStatus.DECLINED, "pi_1", 0, "EUR", "insufficient_funds", retryable=True)
-    async with build_worker(temporal_client, Database(engine), gateway, WorkerSettings()):
+    async with open_shop(temporal_client, engine, gateway):
         place = (await storefront.buy(wait=20)).headers["location"]
     async with heedless_worker(temporal_client):
         lost = await storefront.post(f"{place}/cancel")
         assert problem(lost) == (503, "worker_unavailable")
         assert "nothing was done" in lost.json()["detail"]
-    async with build_worker(temporal_client, Database(engine), gateway, WorkerSettings()):
+    async with open_shop(temporal_client, engine, gateway):
         assert (await storefront.post(f"{place}/cancel")).status_code == 202
         ended = await storefront.get(place, wait=20)
     assert (ended.json()["status"], ended.json()["reason"]) == ("cancelled", "cancelled_by_customer")

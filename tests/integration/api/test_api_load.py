@@ -7,17 +7,15 @@ import httpx
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
+from temporalio.worker import UnsandboxedWorkflowRunner
 
 from api.admission import gate
 from api.admission.room import LEAST
-from checkout.config.settings import WorkerSettings
-from checkout.db.session import Database
-from checkout.domain.payments import Charge
 from checkout.domain.states import PaymentStatus
 from tests.support.api_process import OTHER_KEY, SUPPORT_KEY, Storefront, open_storefront, problem
 from tests.support.scripted_gateway import ScriptedGateway
+from tests.support.shop import open_shop
 from tests.support.stock import Stock
-from worker import build_worker
 
 pytestmark = pytest.mark.alone
 
@@ -78,7 +76,7 @@ async def test_once_a_worker_has_made_room_new_checkouts_come_in(
     storefront: Storefront, full: list[httpx.Response], temporal_client: Client, engine: AsyncEngine, stock: Stock
 ) -> None:
     await stock({"MUG-WHITE": (1290, "EUR", 1000)})
-    async with build_worker(temporal_client, Database(engine), ScriptedGateway(), WorkerSettings()):
+    async with open_shop(temporal_client, engine, runner=UnsandboxedWorkflowRunner()):
         for accepted in full:
             while (end := await storefront.get(accepted.headers["location"], wait=30)).json()["status"] == "processing":
                 pass
@@ -95,7 +93,7 @@ async def test_a_checkout_that_waits_for_somebody_else_takes_no_room(
     await stock({"MUG-WHITE": (1290, "EUR", 1000)})
     gateway = ScriptedGateway()
     gateway.charge_answer = gateway.find_answer = Charge(turn, "pi_1", 2580, "EUR")
-    async with build_worker(temporal_client, Database(engine), gateway, WorkerSettings()):
+    async with open_shop(temporal_client, engine, gateway):
         accepted = await storefront.buy()
         await no_checkout_is_under_way(storefront)
         view = (await storefront.get(accepted.headers["location"])).json()

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from pydantic import SecretStr
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.testing import ActivityEnvironment
 
@@ -30,9 +29,8 @@ from checkout.domain.payments import Charge
 from checkout.domain.states import PaymentStatus, Reason
 from checkout.payments.stripe.gateway import StripeGateway
 from tests.support.attempts import attempt
+from tests.support.checkout_steps import CheckoutSteps
 from tests.support.sandbox_server import SandboxServer, sandbox_server
-from tests.support.steps_shop import Shop, open_shop
-from tests.support.stock import Stock
 from tests.support.waiting import until
 
 
@@ -43,21 +41,21 @@ async def provider(tmp_path: Path) -> AsyncIterator[SandboxServer]:
 
 
 class Till:
-    """A shop whose checkout `chk_1` has its order, and the provider's ledger beside it."""
+    """The steps of the checkout `chk_1`, which has its order, and the provider's ledger beside it."""
 
-    def __init__(self, shop: Shop, provider: SandboxServer, gateway: StripeGateway) -> None:
-        self.shop = shop
+    def __init__(self, steps: CheckoutSteps, provider: SandboxServer, gateway: StripeGateway) -> None:
+        self.steps = steps
         self.gateway = gateway
         self.provider = provider
 
     async def pay(self, method: str, attempt: int = 1) -> PaymentOutcome:
         request = ChargePayment("chk_1", attempt, method, 2580, "EUR")
-        answer: PaymentOutcome = await ActivityEnvironment().run(self.shop.payments.charge_payment, request)
+        answer: PaymentOutcome = await ActivityEnvironment().run(self.steps.payments.charge_payment, request)
         return answer
 
     async def keys(self, purpose: str) -> list[str]:
-        statement = text("SELECT idempotency_key FROM idempotency_keys WHERE purpose = :purpose ORDER BY number")
-        return [row.idempotency_key for row in await self.shop.database.all(statement, {"purpose": purpose})]
+        statement = "SELECT idempotency_key FROM idempotency_keys WHERE purpose = :purpose ORDER BY number"
+        return [row["idempotency_key"] for row in await self.steps.rows(statement, purpose=purpose)]
 
     async def intent(self) -> Any:
         (one,) = await self.provider.intents_of("chk_1")
@@ -75,7 +73,7 @@ class Till:
 
         async def ask() -> str | None:
             try:
-                return str((await self.shop.refund()).status)
+                return str((await self.steps.refund()).status)
             except ProviderUnavailable:
                 return None
 
@@ -83,18 +81,12 @@ class Till:
 
 
 @pytest.fixture
-async def shop(engine: AsyncEngine, stock: Stock) -> Shop:
-    return await open_shop(engine, stock)
-
-
-@pytest.fixture
-async def till(engine: AsyncEngine, stock: Stock, provider: SandboxServer) -> AsyncIterator[Till]:
-    shop = await open_shop(engine, stock)
+async def till(steps: CheckoutSteps, engine: AsyncEngine, provider: SandboxServer) -> AsyncIterator[Till]:
     gateway = StripeGateway(provider.payment_settings(timeout_seconds=2))
-    shop.payments = PaymentActivities(Database(engine), gateway)
-    await shop.reserve()
-    await shop.order()
-    yield Till(shop, provider, gateway)
+    steps.payments = PaymentActivities(Database(engine), gateway)
+    await steps.reserve()
+    await steps.order()
+    yield Till(steps, provider, gateway)
     await gateway.close()
 
 
@@ -106,15 +98,16 @@ async def test_a_key_that_keeps_an_error_is_replaced_by_one_that_is_recorded_fir
     assert await till.keys("charge") == ["chk_1-1-2"]
     assert (await till.intent())["amount_received"] == 2580
     assert (await till.pay("pm_sandbox_saved_error")).status == PaymentStatus.CAPTURED
-    await till.shop.confirm()
+    await till.steps.confirm()
 
 
 async def test_a_try_that_was_settled_meanwhile_gets_no_other_key(till: Till) -> None:
     with pytest.raises(Exception, match="500"):
         await till.pay("pm_sandbox_saved_error")
-    attempts = Attempts(till.shop.database, till.gateway)
+    database = Database(till.steps.engine)
+    attempts = Attempts(database, till.gateway)
     before = (await attempts.read("chk_1", 1)).attempt
-    truth = PaymentInquiryActivities(till.shop.database, till.gateway)
+    truth = PaymentInquiryActivities(database, till.gateway)
     settled = await ActivityEnvironment().run(truth.settle_payment, PaymentInQuestion("chk_1", 1, "support", "stuck"))
     assert settled.status == PaymentStatus.VOIDED
     with pytest.raises(TooLate):
@@ -127,9 +120,7 @@ async def test_a_key_that_the_provider_has_forgotten_is_replaced_after_a_look(ti
     with pytest.raises(Exception, match="503"):
         await till.pay("pm_card_visa")
     await till.provider.set_faults(outage=False)
-    async with till.shop.database.transaction() as connection:
-        await connection.execute(text("SET LOCAL session_replication_role = replica"))
-        await connection.execute(text("UPDATE payments SET created_at = created_at - interval '25 hours'"))
+    await till.steps.tamper("UPDATE payments SET created_at = created_at - interval '25 hours'")
     assert (await till.pay("pm_card_visa")).status == PaymentStatus.CAPTURED
     assert await till.keys("charge") == ["chk_1-1-2"]
 
@@ -146,19 +137,19 @@ async def test_a_refused_try_is_undone_though_the_return_url_was_changed_since(p
     await after.close()
 
 
-async def test_a_capture_on_a_persons_word_is_never_the_decline_of_an_earlier_try(shop: Shop) -> None:
-    await shop.reserve()
-    await shop.order()
+async def test_a_capture_on_a_persons_word_is_never_the_decline_of_an_earlier_try(steps: CheckoutSteps) -> None:
+    await steps.reserve()
+    await steps.order()
     declined = Charge(PaymentStatus.DECLINED, "pi_1", 0, "EUR", "generic_decline", latest_charge="ch_1")
-    shop.gateway.charge_answer = declined
-    await shop.charge()
-    shop.gateway.charge_answer, shop.gateway.find_answer = OutcomeUnknown("late"), declined
+    steps.gateway.charge_answer = declined
+    await steps.charge()
+    steps.gateway.charge_answer, steps.gateway.find_answer = OutcomeUnknown("late"), declined
     with pytest.raises(OutcomeUnknown):
-        await shop.charge(attempt=2)
+        await steps.charge(attempt=2)
     said = Resolution("chk_1", 2, PaymentStatus.CAPTURED, None, "support:desk", "the bank says so")
     with pytest.raises(Contradicted):
-        await shop.do(shop.truth.resolve_payment, said)
-    assert await shop.value("SELECT status FROM payments WHERE attempt = 2") == "unknown"
+        await steps.do(steps.truth.resolve_payment, said)
+    assert await steps.value("SELECT status FROM payments WHERE attempt = 2") == "unknown"
 
 
 async def test_money_that_an_error_hid_is_found_and_not_taken_again(till: Till) -> None:
@@ -171,7 +162,7 @@ async def test_a_refund_refused_under_a_key_is_made_under_another(till: Till) ->
     await till.pay("pm_sandbox_refund_refused")
     for _ in range(3):
         with pytest.raises(ProviderUnavailable):
-            await till.shop.refund()
+            await till.steps.refund()
     await till.provider.recover()
     assert await till.undone() == PaymentStatus.REFUNDED
     assert await till.refunds() == [(2580, "succeeded")]
@@ -182,23 +173,23 @@ async def test_a_refund_refused_under_a_key_is_made_under_another(till: Till) ->
 async def test_what_was_given_back_by_hand_is_not_given_back_again(till: Till) -> None:
     await till.pay("pm_card_visa")
     await till.dashboard("refund", amount=580)
-    assert (await till.shop.refund()).status == PaymentStatus.REFUNDED
+    assert (await till.steps.refund()).status == PaymentStatus.REFUNDED
     assert sorted(await till.refunds()) == [(580, "succeeded"), (2000, "succeeded")]
-    assert (await till.shop.refund()).status == PaymentStatus.REFUNDED
+    assert (await till.steps.refund()).status == PaymentStatus.REFUNDED
     assert len(await till.refunds()) == 2
 
 
 async def test_all_given_back_by_hand_leaves_nothing_to_ask_for(till: Till) -> None:
     await till.pay("pm_card_visa")
     await till.dashboard("refund")
-    assert (await till.shop.refund()).status == PaymentStatus.REFUNDED
+    assert (await till.steps.refund()).status == PaymentStatus.REFUNDED
     assert (await till.refunds(), await till.keys("refund")) == ([(2580, "succeeded")], [])
 
 
 async def test_a_part_given_back_by_hand_while_ours_was_refused(till: Till) -> None:
     await till.pay("pm_sandbox_refund_refused")
     with pytest.raises(ProviderUnavailable):
-        await till.shop.refund()
+        await till.steps.refund()
     await till.provider.recover()
     await till.dashboard("refund", amount=80)
     assert await till.undone() == PaymentStatus.REFUNDED
@@ -208,14 +199,14 @@ async def test_a_part_given_back_by_hand_while_ours_was_refused(till: Till) -> N
 async def test_a_refund_that_pends_is_waited_for(till: Till) -> None:
     await till.pay("pm_sandbox_refund_pending")
     with pytest.raises(ProviderUnavailable, match="pending"):
-        await till.shop.refund()
+        await till.steps.refund()
     assert await till.undone() == PaymentStatus.REFUNDED
     assert await till.refunds() == [(2580, "succeeded")]
 
 
 async def test_a_refund_that_failed_afterwards_is_made_again(till: Till) -> None:
     await till.pay("pm_sandbox_refund_fails")
-    await till.shop.refund()
+    await till.steps.refund()
     await until(till.refunds, lambda refunds: refunds == [(2580, "failed")])
     assert await till.undone() == PaymentStatus.REFUNDED
     assert await till.refunds() == [(2580, "failed"), (2580, "succeeded")]
@@ -224,9 +215,9 @@ async def test_a_refund_that_failed_afterwards_is_made_again(till: Till) -> None
 async def test_a_disputed_charge_counts_as_given_back_by_the_bank(till: Till) -> None:
     await till.pay("pm_card_visa")
     await till.dashboard("dispute")
-    assert (await till.shop.refund()).status == PaymentStatus.REFUNDED
-    await till.shop.cancel()
-    await till.shop.release()
+    assert (await till.steps.refund()).status == PaymentStatus.REFUNDED
+    await till.steps.cancel()
+    await till.steps.release()
     assert await till.refunds() == []
 
 
@@ -235,17 +226,15 @@ async def test_an_intent_cancelled_by_hand_costs_the_customer_no_try(till: Till)
     await till.dashboard("cancel")
     assert (await till.pay("pm_card_visa", attempt=2)).status == PaymentStatus.CAPTURED
     assert [one["status"] for one in await till.provider.intents_of("chk_1")] == ["canceled", "succeeded"]
-    await till.shop.confirm()
+    await till.steps.confirm()
 
 
 async def test_a_false_decline_is_found_by_the_undo(till: Till) -> None:
     assert (await till.pay("pm_card_visa")).status == PaymentStatus.CAPTURED
-    async with till.shop.database.transaction() as connection:
-        await connection.execute(text("SET LOCAL session_replication_role = replica"))
-        await connection.execute(text("UPDATE payments SET status = 'declined', captured_minor = NULL"))
-    assert (await till.shop.refund()).status == PaymentStatus.REFUNDED
+    await till.steps.tamper("UPDATE payments SET status = 'declined', captured_minor = NULL")
+    assert (await till.steps.refund()).status == PaymentStatus.REFUNDED
     assert await till.refunds() == [(2580, "succeeded")]
-    assert await till.shop.value("SELECT status FROM payments") == "refunded"
+    assert await till.steps.value("SELECT status FROM payments") == "refunded"
 
 
 async def test_a_decline_of_the_first_try_is_not_the_thirds(till: Till) -> None:
@@ -254,7 +243,7 @@ async def test_a_decline_of_the_first_try_is_not_the_thirds(till: Till) -> None:
     for _ in range(2):
         with pytest.raises(Exception, match="500"):
             await till.pay("pm_sandbox_flaky", attempt=3)
-    assert await till.shop.value("SELECT status FROM payments WHERE attempt = 3") == "unknown"
+    assert await till.steps.value("SELECT status FROM payments WHERE attempt = 3") == "unknown"
     assert (await till.pay("pm_sandbox_flaky", attempt=3)).status == PaymentStatus.CAPTURED
 
 
@@ -280,13 +269,13 @@ async def test_a_refused_method_is_a_decline_and_the_next_one_pays(till: Till, m
     refused = await till.pay(method)
     assert (refused.status, refused.decline_code) == (PaymentStatus.DECLINED, decline_code)
     assert (await till.pay("pm_card_visa", attempt=2)).status == PaymentStatus.CAPTURED
-    await till.shop.confirm()
+    await till.steps.confirm()
 
 
 @pytest.mark.parametrize("method", ["pm_sandbox_used_up", "pm_nobody_knows"])
 async def test_an_undo_after_a_refused_method_leaves_nothing_that_could_capture(till: Till, method: str) -> None:
     await till.pay(method)
-    assert (await till.shop.refund()).status == PaymentStatus.DECLINED
+    assert (await till.steps.refund()).status == PaymentStatus.DECLINED
     # What a refusal left behind without naming it was never confirmed, and nobody confirms it any more.
     left = {(one["status"], one["amount_received"]) for one in await till.provider.intents_of("chk_1")}
     assert left <= {("canceled", 0), ("requires_payment_method", 0)}
@@ -310,10 +299,10 @@ async def test_a_key_of_another_account_undoes_nothing(till: Till) -> None:
     await till.pay("pm_card_visa")
     await till.provider.set_faults(account="other")
     with pytest.raises(OtherAccount):
-        await till.shop.refund()
-    assert await till.shop.value("SELECT status FROM payments") == "refunding"
+        await till.steps.refund()
+    assert await till.steps.value("SELECT status FROM payments") == "refunding"
     await till.provider.set_faults(account="normal")
-    assert (await till.shop.refund()).status == PaymentStatus.REFUNDED
+    assert (await till.steps.refund()).status == PaymentStatus.REFUNDED
 
 
 async def test_a_new_process_with_the_key_of_another_account_charges_nobody(till: Till, engine: AsyncEngine) -> None:
@@ -321,8 +310,8 @@ async def test_a_new_process_with_the_key_of_another_account_charges_nobody(till
     settings = till.provider.payment_settings().model_copy(update={"stripe_api_key": SecretStr("sk_test_acctOTHER_1")})
     gateway = StripeGateway(settings)
     other = PaymentActivities(Database(engine), gateway)
-    await till.shop.reserve("chk_2")
-    await till.shop.order("chk_2")
+    await till.steps.reserve("chk_2")
+    await till.steps.order("chk_2")
     request = ChargePayment("chk_2", 1, "pm_card_visa", 2580, "EUR")
     held: PaymentOutcome = await ActivityEnvironment().run(other.charge_payment, request)
     assert held.held == Reason.OTHER_PROVIDER_ACCOUNT

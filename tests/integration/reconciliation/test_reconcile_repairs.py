@@ -1,36 +1,23 @@
 """What reconciliation puts right: checkouts that nobody works on, and money that belongs to no sale."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 
 import pytest
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
-from temporalio.client import Client, WorkflowExecutionDescription
+from temporalio.client import WorkflowExecutionDescription
 
 from checkout.domain.commands import Cancel
 from checkout.domain.reconcile import Mismatch, MismatchKind
 from checkout.domain.states import CheckoutStatus
 from checkout.temporal.names import CHECKOUT_STATUS
-from tests.support.invariants import violations
-from tests.support.reconciled_shop import Handle, Shop, open_shop
-from tests.support.sandbox_server import SandboxServer
-from tests.support.stock import Stock
+from tests.support.sandbox_shop import SandboxShop
+from tests.support.shop import Handle
 from tests.support.waiting import until
 from workflows.checkout import CheckoutWorkflow
 from workflows.reconcile import ReconcileWorkflow
 
 
-@pytest.fixture
-async def shop(
-    temporal_client: Client, engine: AsyncEngine, stock: Stock, sandbox: SandboxServer
-) -> AsyncIterator[Shop]:
-    await stock({"MUG": (1290, "EUR", 7)})
-    async with open_shop(temporal_client, engine, sandbox) as shop:
-        yield shop
-    assert await violations(engine) == []
-
-
-async def terminate_after_reserving(shop: Shop) -> Handle:
+async def terminate_after_reserving(shop: SandboxShop) -> Handle:
     async with shop.engine.begin() as lock:
         await lock.execute(text("LOCK TABLE orders IN EXCLUSIVE MODE"))
         handle = await shop.start()
@@ -39,14 +26,14 @@ async def terminate_after_reserving(shop: Shop) -> Handle:
     return handle
 
 
-async def terminate_while_charging(shop: Shop) -> Handle:
+async def terminate_while_charging(shop: SandboxShop) -> Handle:
     handle = await shop.start("pm_sandbox_unavailable")
     await shop.wait_for("SELECT count(*) FROM payments", bool)
     await handle.terminate()
     return handle
 
 
-async def terminate_while_the_charge_hangs(shop: Shop) -> Handle:
+async def terminate_while_the_charge_hangs(shop: SandboxShop) -> Handle:
     """Nothing is seen of the charge yet, and it lands seconds later unless something stops it."""
     handle = await shop.start("pm_sandbox_late_capture")
     await shop.wait_for("SELECT count(*) FROM payments", bool)
@@ -54,21 +41,21 @@ async def terminate_while_the_charge_hangs(shop: Shop) -> Handle:
     return handle
 
 
-async def terminate_while_the_customer_is_awaited(shop: Shop) -> Handle:
+async def terminate_while_the_customer_is_awaited(shop: SandboxShop) -> Handle:
     handle = await shop.start("pm_card_authenticationRequired")
     await shop.wait_for("SELECT status FROM checkouts", lambda status: status == "awaiting_payment")
     await handle.terminate()
     return handle
 
 
-async def terminate_while_stuck(shop: Shop) -> Handle:
+async def terminate_while_stuck(shop: SandboxShop) -> Handle:
     handle = await shop.start("pm_sandbox_unavailable")
     await shop.wait_for("SELECT status FROM checkouts", lambda status: status == "payment_stuck")
     await handle.terminate()
     return handle
 
 
-async def terminate_once_paid(shop: Shop) -> Handle:
+async def terminate_once_paid(shop: SandboxShop) -> Handle:
     async with shop.engine.begin() as lock:
         handle = await shop.start("pm_sandbox_processing")
         await shop.wait_for("SELECT status FROM payments", lambda status: status == "pending")
@@ -79,7 +66,7 @@ async def terminate_once_paid(shop: Shop) -> Handle:
     return handle
 
 
-async def terminate_while_undoing(shop: Shop) -> Handle:
+async def terminate_while_undoing(shop: SandboxShop) -> Handle:
     handle = await shop.start("pm_sandbox_unavailable")
     await shop.wait_for("SELECT count(*) FROM payments", bool)
     await shop.sandbox.set_faults(outage=True)
@@ -101,7 +88,9 @@ async def terminate_while_undoing(shop: Shop) -> Handle:
         terminate_while_undoing,
     ],
 )
-async def test_a_terminated_checkout_is_undone(shop: Shop, terminate: Callable[[Shop], Awaitable[Handle]]) -> None:
+async def test_a_terminated_checkout_is_undone(
+    shop: SandboxShop, terminate: Callable[[SandboxShop], Awaitable[Handle]]
+) -> None:
     handle = await terminate(shop)
     assert await shop.found() == [(MismatchKind.ABANDONED_CHECKOUT, True)]
     assert await shop.value("SELECT status FROM checkouts") == CheckoutStatus.CANCELLED
@@ -110,7 +99,7 @@ async def test_a_terminated_checkout_is_undone(shop: Shop, terminate: Callable[[
     assert await shop.found() == []
 
 
-async def test_a_checkout_terminated_once_paid_is_refunded_or_was_confirmed(shop: Shop) -> None:
+async def test_a_checkout_terminated_once_paid_is_refunded_or_was_confirmed(shop: SandboxShop) -> None:
     """Its last step may be under way when it is terminated, and then it lands; both endings are whole."""
     handle = await terminate_once_paid(shop)
     await shop.reconcile()
@@ -119,7 +108,7 @@ async def test_a_checkout_terminated_once_paid_is_refunded_or_was_confirmed(shop
     assert await shop.found() == []
 
 
-async def test_a_checkout_that_temporal_has_forgotten_is_undone(shop: Shop) -> None:
+async def test_a_checkout_that_temporal_has_forgotten_is_undone(shop: SandboxShop) -> None:
     columns = "checkout_id, status, customer_id, currency"
     lost = text(f"INSERT INTO checkouts ({columns}) VALUES ('chk_lost', 'processing', 'cus_42', 'EUR')")
     async with shop.engine.begin() as connection:
@@ -129,14 +118,14 @@ async def test_a_checkout_that_temporal_has_forgotten_is_undone(shop: Shop) -> N
     assert "is gone" in mismatch.detail
 
 
-async def test_the_undoing_tells_who_did_it(shop: Shop) -> None:
+async def test_the_undoing_tells_who_did_it(shop: SandboxShop) -> None:
     await terminate_while_charging(shop)
     await shop.reconcile()
     said = "SELECT actor || ' ' || reason FROM audit_log WHERE entity = 'checkout' AND after = 'cancelled'"
     assert await shop.value(said) == "reconciliation cancelled_by_operator"
 
 
-async def test_a_checkout_under_way_is_left_alone(shop: Shop) -> None:
+async def test_a_checkout_under_way_is_left_alone(shop: SandboxShop) -> None:
     handle = await shop.start("pm_card_authenticationRequired")
     await shop.wait_for("SELECT status FROM checkouts", lambda status: status == "awaiting_payment")
     report = await shop.reconcile()
@@ -145,7 +134,7 @@ async def test_a_checkout_under_way_is_left_alone(shop: Shop) -> None:
     assert (await handle.result()).status == CheckoutStatus.CANCELLED
 
 
-async def test_money_of_a_checkout_that_nobody_knows_is_given_back(shop: Shop) -> None:
+async def test_money_of_a_checkout_that_nobody_knows_is_given_back(shop: SandboxShop) -> None:
     intent = await shop.charge_beside_the_books("chk_unknown")
     mismatch = await shop.the_one_mismatch()
     assert (mismatch.kind, mismatch.provider_reference) == (MismatchKind.CAPTURED_FOR_AN_UNKNOWN_CHECKOUT, intent)
@@ -156,14 +145,14 @@ async def test_money_of_a_checkout_that_nobody_knows_is_given_back(shop: Shop) -
     assert await shop.found() == []
 
 
-async def test_money_of_many_unknown_checkouts_is_left_to_a_person(shop: Shop) -> None:
+async def test_money_of_many_unknown_checkouts_is_left_to_a_person(shop: SandboxShop) -> None:
     for number in range(21):
         await shop.charge_beside_the_books(f"chk_elsewhere_{number}")
     assert await shop.found() == [(MismatchKind.FOREIGN_LEDGER, False)]
     assert (await shop.sandbox.ledger())["refunds"] == []
 
 
-async def test_a_capture_after_the_compensation_is_given_back(shop: Shop) -> None:
+async def test_a_capture_after_the_compensation_is_given_back(shop: SandboxShop) -> None:
     handle = await shop.start("pm_sandbox_unavailable")
     await shop.wait_for("SELECT count(*) FROM payments", bool)
     await handle.execute_update(CheckoutWorkflow.cancel, Cancel())
@@ -175,7 +164,7 @@ async def test_a_capture_after_the_compensation_is_given_back(shop: Shop) -> Non
     assert await shop.found() == []
 
 
-async def test_a_payment_that_could_still_be_made_is_stopped(shop: Shop) -> None:
+async def test_a_payment_that_could_still_be_made_is_stopped(shop: SandboxShop) -> None:
     intent = await shop.charge_beside_the_books("chk_unknown", method="pm_card_authenticationRequired")
     assert await shop.found() == [(MismatchKind.PAYMENT_STILL_POSSIBLE, True)]
     assert [one["status"] for one in await shop.sandbox.intents_of("chk_unknown")] == ["canceled"]
@@ -183,7 +172,7 @@ async def test_a_payment_that_could_still_be_made_is_stopped(shop: Shop) -> None
     assert await shop.found() == []
 
 
-async def test_of_two_captures_the_one_that_the_sale_does_not_count_on_is_given_back(shop: Shop) -> None:
+async def test_of_two_captures_the_one_that_the_sale_does_not_count_on_is_given_back(shop: SandboxShop) -> None:
     handle = await shop.start()
     assert (await handle.result()).status == CheckoutStatus.CONFIRMED
     second = await shop.charge_beside_the_books(handle.id)
@@ -194,7 +183,7 @@ async def test_of_two_captures_the_one_that_the_sale_does_not_count_on_is_given_
     assert await shop.found() == []
 
 
-async def test_a_second_capture_stays_while_the_first_is_in_doubt(shop: Shop) -> None:
+async def test_a_second_capture_stays_while_the_first_is_in_doubt(shop: SandboxShop) -> None:
     handle = await shop.start()
     await handle.result()
     await shop.charge_beside_the_books(handle.id)
@@ -207,7 +196,7 @@ async def test_a_second_capture_stays_while_the_first_is_in_doubt(shop: Shop) ->
     ]
 
 
-async def test_two_at_once_do_it_once(shop: Shop) -> None:
+async def test_two_at_once_do_it_once(shop: SandboxShop) -> None:
     await terminate_while_stuck(shop)
     await shop.charge_beside_the_books("chk_unknown")
     first, second = await shop.start_reconcile(), await shop.start_reconcile()
@@ -217,7 +206,7 @@ async def test_two_at_once_do_it_once(shop: Shop) -> None:
     assert await shop.found() == []
 
 
-async def test_a_provider_that_is_away_is_asked_again(shop: Shop) -> None:
+async def test_a_provider_that_is_away_is_asked_again(shop: SandboxShop) -> None:
     await shop.charge_beside_the_books("chk_unknown")
     await shop.sandbox.set_faults(outage=True)
     handle = await shop.start_reconcile()
@@ -231,7 +220,7 @@ def _is_retrying(found: WorkflowExecutionDescription) -> bool:
     return any(one.attempt > 1 for one in found.raw_description.pending_activities)
 
 
-async def test_what_needs_a_person_shows_in_temporals_list(shop: Shop) -> None:
+async def test_what_needs_a_person_shows_in_temporals_list(shop: SandboxShop) -> None:
     await shop.tamper("UPDATE products SET reserved = 3")
     handle = await shop.start_reconcile()
     assert (await handle.result()).unrepaired == 1

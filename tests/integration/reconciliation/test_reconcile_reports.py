@@ -10,33 +10,34 @@ from activities.reconciliation.ledger import verdict
 from checkout.domain.payments import IntentRecord, LedgerEntry
 from checkout.domain.reconcile import MAX_LISTED, Mismatch, MismatchKind, ReconcileReport
 from checkout.domain.states import PaymentStatus
-from tests.support.reconciled_shop import Handle, Shop, open_shop
 from tests.support.sandbox_server import SandboxServer
+from tests.support.sandbox_shop import SandboxShop, open_sandbox_shop
+from tests.support.shop import Handle
 from tests.support.stock import Stock
 
 
 @pytest.fixture
 async def shop(
     temporal_client: Client, engine: AsyncEngine, stock: Stock, sandbox: SandboxServer
-) -> AsyncIterator[Shop]:
+) -> AsyncIterator[SandboxShop]:
     await stock({"MUG": (1290, "EUR", 7)})
-    async with open_shop(temporal_client, engine, sandbox) as shop:
+    async with open_sandbox_shop(temporal_client, engine, sandbox) as shop:
         yield shop
 
 
-async def sold(shop: Shop) -> Handle:
+async def sold(shop: SandboxShop) -> Handle:
     handle = await shop.start()
     await handle.result()
     return handle
 
 
-async def undone(shop: Shop) -> Handle:
+async def undone(shop: SandboxShop) -> Handle:
     handle = await shop.start("pm_sandbox_wrong_amount")
     await handle.result()
     return handle
 
 
-async def test_a_shop_in_order_has_nothing_to_report(shop: Shop) -> None:
+async def test_a_shop_in_order_has_nothing_to_report(shop: SandboxShop) -> None:
     await sold(shop)
     await undone(shop)
     report = await shop.reconcile()
@@ -65,7 +66,7 @@ async def test_a_shop_in_order_has_nothing_to_report(shop: Shop) -> None:
     ],
 )
 async def test_a_sale_that_was_tampered_with_is_reported_and_keeps_its_money(
-    shop: Shop, tampering: str, kinds: set[str]
+    shop: SandboxShop, tampering: str, kinds: set[str]
 ) -> None:
     handle = await sold(shop)
     await shop.tamper(tampering)
@@ -83,13 +84,13 @@ async def test_a_sale_that_was_tampered_with_is_reported_and_keeps_its_money(
         "UPDATE payments SET status = 'captured'",
     ],
 )
-async def test_an_undoing_that_was_tampered_with_is_reported(shop: Shop, tampering: str) -> None:
+async def test_an_undoing_that_was_tampered_with_is_reported(shop: SandboxShop, tampering: str) -> None:
     await undone(shop)
     await shop.tamper(tampering)
     assert (MismatchKind.UNDONE_IN_PART, False) in await shop.found()
 
 
-async def test_a_sale_refunded_by_hand_is_reported(shop: Shop) -> None:
+async def test_a_sale_refunded_by_hand_is_reported(shop: SandboxShop) -> None:
     await sold(shop)
     intent = await shop.value("SELECT provider_reference FROM payments")
     await shop.sandbox.http.post("/v1/refunds", data={"payment_intent": intent, "amount": "100"})
@@ -98,20 +99,20 @@ async def test_a_sale_refunded_by_hand_is_reported(shop: Shop) -> None:
     assert "100 minor units" in mismatch.detail
 
 
-async def test_a_workflow_that_completed_beside_an_open_checkout_is_reported(shop: Shop) -> None:
+async def test_a_workflow_that_completed_beside_an_open_checkout_is_reported(shop: SandboxShop) -> None:
     handle = await sold(shop)
     await shop.tamper("UPDATE checkouts SET status = 'payment_stuck'")
     mismatch = await shop.the_one_mismatch()
     assert (mismatch.kind, mismatch.checkout_id) == (MismatchKind.COMPLETED_BUT_OPEN, handle.id)
 
 
-async def test_a_long_ended_checkout_is_not_compared_again(shop: Shop) -> None:
+async def test_a_long_ended_checkout_is_not_compared_again(shop: SandboxShop) -> None:
     await sold(shop)
     await shop.tamper("UPDATE checkouts SET updated_at = now() - interval '49 hours'")
     assert (await shop.reconcile()).checked["ended checkouts"] == 0
 
 
-async def test_an_early_event_is_applied_once_its_checkout_is_known(shop: Shop) -> None:
+async def test_an_early_event_is_applied_once_its_checkout_is_known(shop: SandboxShop) -> None:
     handle = await sold(shop)
     await shop.tamper(
         "INSERT INTO payment_events (event_id, type, provider_reference, checkout_id, status, created_at) "

@@ -1,34 +1,17 @@
 """Payments in the same account that are not ours, that are forged or half written, and ours that somebody edited."""
 
-from collections.abc import AsyncIterator
-
 import pytest
-from sqlalchemy.ext.asyncio import AsyncEngine
-from temporalio.client import Client
 
 from checkout.domain.commands import Cancel
 from checkout.domain.reconcile import MismatchKind
 from checkout.domain.states import CheckoutStatus
 from tests.support.attempts import attempt
-from tests.support.invariants import violations
-from tests.support.reconciled_shop import Shop, open_shop
-from tests.support.sandbox_server import SandboxServer
-from tests.support.stock import Stock
+from tests.support.sandbox_shop import SandboxShop
 from tests.support.waiting import until
 from workflows.checkout import CheckoutWorkflow
 
 
-@pytest.fixture
-async def shop(
-    temporal_client: Client, engine: AsyncEngine, stock: Stock, sandbox: SandboxServer
-) -> AsyncIterator[Shop]:
-    await stock({"MUG": (1290, "EUR", 7)})
-    async with open_shop(temporal_client, engine, sandbox) as shop:
-        yield shop
-    assert await violations(engine) == []
-
-
-async def pay_elsewhere(shop: Shop, **metadata: str) -> str:
+async def pay_elsewhere(shop: SandboxShop, **metadata: str) -> str:
     """Another program takes EUR 50.00 in the same account, and writes this on it; the payment's id."""
     written = {f"metadata[{name}]": value for name, value in metadata.items()}
     form = {"amount": "5000", "currency": "eur", "payment_method": "pm_card_visa", "confirm": "true", **written}
@@ -36,13 +19,13 @@ async def pay_elsewhere(shop: Shop, **metadata: str) -> str:
     return str(answer.raise_for_status().json()["id"])
 
 
-async def refunded(shop: Shop, reference: str) -> int:
+async def refunded(shop: SandboxShop, reference: str) -> int:
     """What was given back of a payment."""
     refunds = (await shop.sandbox.ledger())["refunds"]
     return sum(one["amount"] for one in refunds if one["payment_intent"] == reference)
 
 
-async def cancelled(shop: Shop, method: str = "pm_card_authenticationRequired") -> str:
+async def cancelled(shop: SandboxShop, method: str = "pm_card_authenticationRequired") -> str:
     """A checkout that ended without an order."""
     handle = await shop.start(method)
     await shop.wait_for("SELECT status FROM checkouts ORDER BY created_at DESC", lambda it: it == "awaiting_payment")
@@ -63,7 +46,7 @@ async def cancelled(shop: Shop, method: str = "pm_card_authenticationRequired") 
     ],
     ids=str,
 )
-async def test_payments_of_other_programs_are_left_alone(shop: Shop, metadata: dict[str, str]) -> None:
+async def test_payments_of_other_programs_are_left_alone(shop: SandboxShop, metadata: dict[str, str]) -> None:
     stranger = await pay_elsewhere(shop, **metadata)
     orphan = await cancelled(shop)
     await shop.charge_beside_the_books(orphan)
@@ -78,7 +61,7 @@ async def test_payments_of_other_programs_are_left_alone(shop: Shop, metadata: d
 
 
 @pytest.mark.parametrize("of", ["a confirmed one", "a cancelled one"])
-async def test_one_that_names_a_checkout_of_ours_is_reported_and_left_alone(shop: Shop, of: str) -> None:
+async def test_one_that_names_a_checkout_of_ours_is_reported_and_left_alone(shop: SandboxShop, of: str) -> None:
     if of == "a confirmed one":
         handle = await shop.start()
         assert (await handle.result()).status == CheckoutStatus.CONFIRMED
@@ -91,7 +74,7 @@ async def test_one_that_names_a_checkout_of_ours_is_reported_and_left_alone(shop
     assert (mismatch.repaired, await refunded(shop, forged)) == (False, 0)
 
 
-async def test_one_of_ours_that_somebody_edited_is_still_ours(shop: Shop) -> None:
+async def test_one_of_ours_that_somebody_edited_is_still_ours(shop: SandboxShop) -> None:
     orphan = await cancelled(shop)
     edited = (await shop.gateway.charge(attempt(checkout_id=orphan))).provider_reference
     await shop.tamper(f"UPDATE payments SET provider_reference = '{edited}'")
@@ -99,7 +82,7 @@ async def test_one_of_ours_that_somebody_edited_is_still_ours(shop: Shop) -> Non
     assert await refunded(shop, edited) == 2580
 
 
-async def test_one_of_ours_that_cannot_be_read_hides_no_other(shop: Shop) -> None:
+async def test_one_of_ours_that_cannot_be_read_hides_no_other(shop: SandboxShop) -> None:
     odd = await pay_elsewhere(shop, deployment=await shop.value("SELECT mark FROM deployment"))
     orphan = await cancelled(shop)
     await shop.charge_beside_the_books(orphan)
@@ -112,7 +95,7 @@ async def test_one_of_ours_that_cannot_be_read_hides_no_other(shop: Shop) -> Non
     assert await refunded(shop, odd) == 0
 
 
-async def test_a_dispute_that_was_won_leads_to_a_refund(shop: Shop) -> None:
+async def test_a_dispute_that_was_won_leads_to_a_refund(shop: SandboxShop) -> None:
     orphan = await cancelled(shop)
     reference = await shop.charge_beside_the_books(orphan)
     opened = await shop.sandbox.http.post("/sandbox/dashboard/dispute", json={"payment_intent": reference})

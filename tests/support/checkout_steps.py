@@ -4,7 +4,6 @@ import dataclasses
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.testing import ActivityEnvironment
 
@@ -26,12 +25,13 @@ from checkout.domain.messages import (
 from checkout.domain.states import PaymentStatus, Reason
 from tests.support.scripted_gateway import ScriptedGateway
 from tests.support.stock import Stock
+from tests.support.tables import Tables
 
 CANCEL = Reason.CANCELLED_BY_CUSTOMER
 
 
 @dataclasses.dataclass
-class Shop:
+class CheckoutSteps(Tables):
     """The activities of one checkout `chk_1`, two white mugs for EUR 25.80, run as a worker would."""
 
     stock: StockActivities
@@ -39,7 +39,7 @@ class Shop:
     payments: PaymentActivities
     truth: PaymentInquiryActivities
     gateway: ScriptedGateway
-    database: Database
+    engine: AsyncEngine
 
     async def do(self, activity: Callable[[Any], Awaitable[Any]], argument: Any) -> Any:
         return await ActivityEnvironment().run(activity, argument)
@@ -81,20 +81,11 @@ class Shop:
     async def refund(self, checkout: str = "chk_1") -> Any:
         return await self.do(self.payments.refund_payment, Undo(checkout, CANCEL, "customer"))
 
-    async def value(self, statement: str) -> Any:
-        row = await self.database.one(text(statement), {})
-        return row[0] if row else None
 
-    async def shelf(self, sku: str = "MUG") -> tuple[int, int]:
-        row = await self.database.one(text("SELECT on_hand, reserved FROM products WHERE sku = :sku"), {"sku": sku})
-        assert row is not None
-        return row.on_hand, row.reserved
-
-
-async def open_shop(engine: AsyncEngine, stock: Stock) -> Shop:
-    """A shop with seven mugs, pens, something in another currency, and something for nothing."""
+async def checkout_steps(engine: AsyncEngine, stock: Stock) -> CheckoutSteps:
+    """The steps in a shop with seven mugs, pens, something in another currency, and something for nothing."""
     await stock({"MUG": (1290, "EUR", 7), "PEN": (250, "EUR", 100), "YEN": (500, "JPY", 5), "FREE": (0, "EUR", 9)})
     database, gateway = Database(engine), ScriptedGateway()
     payments = PaymentActivities(database, gateway)
     truth = PaymentInquiryActivities(database, gateway)
-    return Shop(StockActivities(database), OrderActivities(database), payments, truth, gateway, database)
+    return CheckoutSteps(StockActivities(database), OrderActivities(database), payments, truth, gateway, engine)

@@ -1,7 +1,7 @@
 """Deliberate changes of what a workflow asks Temporal for, made from outside of its code.
 
-They stand between the workflow and Temporal, so they fit whatever the stories look like. Each is an interceptor for a
-`Replayer`, and for a `Client` whose worker is then a release with another story.
+They stand between the workflow and Temporal, so they fit whatever the workflows look like. Each is an interceptor for a
+`Replayer`, and for a `Client` whose worker is then a release with other workflows.
 """
 
 import asyncio
@@ -31,14 +31,14 @@ class _Commands(temporalio.worker.WorkflowOutboundInterceptor):
     def _changed(self, input: Input, start: Callable[[Input], Handle]) -> Handle:
         name = self.instead.get(input.activity, input.activity)
         if name is None:
-            # What the story does with a handle, any task can do.
+            # What the workflow does with a handle, any task can do.
             return cast(Handle, asyncio.ensure_future(_nothing()))
         input.activity = name
         return start(input)
 
 
 async def _nothing() -> None:
-    """What an activity answers that has nothing to say."""
+    """The result of an activity that has none."""
 
 
 class _Swap(_Commands):

@@ -35,7 +35,7 @@ _LEFT_OUT = frozenset({"stackTrace", "workerVersion", "taskId", "requestId", "me
 
 
 @dataclass(frozen=True)
-class Recorded:
+class RecordedHistory:
     """One history, by the name of its file."""
 
     name: str
@@ -112,11 +112,11 @@ def write(name: str, history: WorkflowHistory) -> None:
     path_of(name).write_text('{"events":[\n' + ",\n".join(events) + "\n]}\n")
 
 
-def read(name: str) -> Recorded:
+def read(name: str) -> RecordedHistory:
     """The history of this name."""
     events = json.loads(path_of(name).read_text())
     started = events["events"][0]["workflowExecutionStartedEventAttributes"]
-    return Recorded(name, WorkflowHistory.from_json(started["workflowId"], events))
+    return RecordedHistory(name, WorkflowHistory.from_json(started["workflowId"], events))
 
 
 def names() -> list[str]:

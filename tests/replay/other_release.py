@@ -1,4 +1,4 @@
-"""``python -m tests.replay.other_release``: the worker of a release whose story has one timer more.
+"""``python -m tests.replay.other_release``: the worker of a release whose workflows have one timer more.
 
 All else is the product's own worker, settings and all. What an open workflow of today's release asks for does not fit
 it, and the other way round.

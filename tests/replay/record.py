@@ -13,50 +13,50 @@ import time
 from collections.abc import Awaitable, Callable
 
 from tests.replay import histories
-from tests.replay.stories import TOGETHER
-from tests.replay.stories_of_trouble import AFTER_THE_OTHERS, BEFORE_THE_OTHERS, cancelled_before_the_first_step
-from tests.replay.studio import Studio, studio
+from tests.replay.recording import Recording, recorder
+from tests.replay.scenarios import TOGETHER
+from tests.replay.scenarios_with_faults import AFTER_THE_OTHERS, BEFORE_THE_OTHERS, cancelled_before_the_first_step
 
 _AT_ONCE = 6
 _TIMEOUT_SECONDS = 180
 
 
 async def record() -> dict[str, int]:
-    """Play every story and write every history; answers the number of events by name.
+    """Play every scenario and write every history; returns the number of events by name.
 
     Raises:
-        TimeoutError: a story hangs.
+        TimeoutError: a scenario hangs.
     """
-    async with asyncio.timeout(_TIMEOUT_SECONDS), studio(cancelled_before_the_first_step) as place:
-        for story in BEFORE_THE_OTHERS:
-            await story(place)
-        await _side_by_side(place)
-        for story in AFTER_THE_OTHERS:
-            await story(place)
-    for name in set(histories.names()) - set(place.kept):
+    async with asyncio.timeout(_TIMEOUT_SECONDS), recorder(cancelled_before_the_first_step) as recording:
+        for scenario in BEFORE_THE_OTHERS:
+            await scenario(recording)
+        await _side_by_side(recording)
+        for scenario in AFTER_THE_OTHERS:
+            await scenario(recording)
+    for name in set(histories.names()) - set(recording.kept):
         histories.path_of(name).unlink()
-    for name, history in place.kept.items():
+    for name, history in recording.kept.items():
         histories.write(name, history)
-    return {name: len(history.events) for name, history in place.kept.items()}
+    return {name: len(history.events) for name, history in recording.kept.items()}
 
 
-async def _side_by_side(place: Studio) -> None:
+async def _side_by_side(recording: Recording) -> None:
     turns = asyncio.Semaphore(_AT_ONCE)
 
-    async def play(story: Callable[[Studio], Awaitable[None]]) -> None:
+    async def play(scenario: Callable[[Recording], Awaitable[None]]) -> None:
         async with turns:
-            await story(place)
+            await scenario(recording)
 
     async with asyncio.TaskGroup() as group:
-        for story in TOGETHER:
-            group.create_task(play(story))
+        for scenario in TOGETHER:
+            group.create_task(play(scenario))
 
 
 def main() -> None:
     """Record, and say what was recorded."""
     # Activities fail on purpose here, at length.
     logging.basicConfig(level=logging.ERROR, format="%(message)s")
-    logging.getLogger("tests.studio").setLevel(logging.INFO)
+    logging.getLogger("tests.recording").setLevel(logging.INFO)
     began = time.monotonic()
     recorded = asyncio.run(record())
     sys.stdout.write(

@@ -14,9 +14,10 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from lab.stack.processes.ports import HOST, claim_free_port
 from lab.stack.processes.process import Child, Program, listens, python_path, running
-from tests.replay.studio import Handle, Studio
+from tests.replay.recording import Recording
 from tests.support.sandbox_server import API_KEY, RETURN_URL
 from tests.support.servers import say
+from tests.support.shop import Handle
 
 DEPLOYMENT = "checkout"
 TODAY = "worker"
@@ -25,7 +26,7 @@ _POLLED = {TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW, TaskQueueType.TASK_QUEUE_TYPE
 
 
 @asynccontextmanager
-async def release(place: Studio, module: str, build_id: str | None) -> AsyncIterator[Child]:
+async def release(recording: Recording, module: str, build_id: str | None) -> AsyncIterator[Child]:
     """A worker that polls; unversioned without a ``build_id``."""
     with claim_free_port() as claim:
         program = Program(
@@ -34,20 +35,20 @@ async def release(place: Studio, module: str, build_id: str | None) -> AsyncIter
             port=claim.port,
             # It listens there once Temporal has let it in.
             is_ready=lambda: listens(claim.port),
-            environment={**os.environ, **_settings(place, claim.port, build_id)},
+            environment={**os.environ, **_settings(recording, claim.port, build_id)},
             stop_timeout_seconds=35,
         )
         async with running(program, say) as child:
             yield child
 
 
-def _settings(place: Studio, port: int, build_id: str | None) -> dict[str, str]:
+def _settings(recording: Recording, port: int, build_id: str | None) -> dict[str, str]:
     settings = {
-        "CHECKOUT_TEMPORAL_ADDRESS": place.temporal.address,
-        "CHECKOUT_TEMPORAL_NAMESPACE": place.temporal.namespace,
-        "CHECKOUT_DATABASE_URL": place.postgres.server.url("checkout"),
+        "CHECKOUT_TEMPORAL_ADDRESS": recording.temporal.address,
+        "CHECKOUT_TEMPORAL_NAMESPACE": recording.temporal.namespace,
+        "CHECKOUT_DATABASE_URL": recording.postgres.server.url("checkout"),
         "CHECKOUT_STRIPE_API_KEY": API_KEY,
-        "CHECKOUT_STRIPE_API_BASE": place.sandbox.url,
+        "CHECKOUT_STRIPE_API_BASE": recording.sandbox.url,
         "CHECKOUT_PAYMENT_RETURN_URL": RETURN_URL,
         "CHECKOUT_PROVIDER_TIMEOUT_SECONDS": "2",
         "CHECKOUT_WORKER_HOST": HOST,
@@ -57,13 +58,13 @@ def _settings(place: Studio, port: int, build_id: str | None) -> dict[str, str]:
     return settings | {name: value for name, value in version.items() if value and build_id}
 
 
-async def temporal(place: Studio, command: str) -> str:
+async def temporal(recording: Recording, command: str) -> str:
     """Run ``temporal COMMAND`` as the documents have it; answers what it prints.
 
     Raises:
         AssertionError: it failed.
     """
-    where = ("--address", place.temporal.address, "--namespace", place.temporal.namespace)
+    where = ("--address", recording.temporal.address, "--namespace", recording.temporal.namespace)
     process = await asyncio.create_subprocess_exec(
         *(str(python_path("temporal")), *shlex.split(command), *where),
         stdin=asyncio.subprocess.DEVNULL,
@@ -75,29 +76,29 @@ async def temporal(place: Studio, command: str) -> str:
     return output.decode()
 
 
-async def make_current(place: Studio, build_id: str) -> None:
+async def make_current(recording: Recording, build_id: str) -> None:
     """What starts from now on starts on this release, once Temporal knows all that its workers poll.
 
     Its workers poll for workflow tasks and for activities, and Temporal notes each some time after the first poll;
     until it has both, it refuses to make the version current.
     """
     async with asyncio.timeout(30):
-        while await _polled(place, build_id) != _POLLED:
+        while await _polled(recording, build_id) != _POLLED:
             await asyncio.sleep(0.05)
     await temporal(
-        place,
+        recording,
         f"worker deployment set-current-version --deployment-name {DEPLOYMENT} --build-id {build_id} --yes",
     )
 
 
-async def _polled(place: Studio, build_id: str) -> set[int]:
+async def _polled(recording: Recording, build_id: str) -> set[int]:
     """The kinds of task queue that Temporal knows this release's workers to poll."""
     request = DescribeWorkerDeploymentVersionRequest(
-        namespace=place.temporal.namespace,
+        namespace=recording.temporal.namespace,
         deployment_version=WorkerDeploymentVersion(deployment_name=DEPLOYMENT, build_id=build_id),
     )
     try:
-        described = await place.client.workflow_service.describe_worker_deployment_version(request)
+        described = await recording.client.workflow_service.describe_worker_deployment_version(request)
     except RPCError as error:
         if error.status == RPCStatusCode.NOT_FOUND:
             return set()

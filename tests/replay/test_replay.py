@@ -13,14 +13,14 @@ from checkout.domain.states import CheckoutStatus, Reason
 from checkout.temporal.client import connect
 from lab.stack.servers.temporal import DevTemporal
 from tests.replay.changed import NO_CHANGE, ONE_MORE_TIMER, ONE_STEP_DROPPED, TWO_STEPS_SWAPPED, Change
-from tests.replay.histories import CHECKOUT, Recorded, names, names_of_releases, read
+from tests.replay.histories import CHECKOUT, RecordedHistory, names, names_of_releases, read
 from tests.support.project_facts import handlers, workflow_types
 from tests.support.scripted_gateway import ScriptedGateway
 from worker import build_worker
 from workflows.payment_events import _SENTENCES, PaymentEventsWorkflow
 from workflows.reconcile import ReconcileWorkflow
 
-REMEDY = "play it in tests/replay/stories.py, and run `python -m tests.replay.record`"
+REMEDY = "play it in tests/replay/scenarios.py, and run `python -m tests.replay.record`"
 HISTORIES = [read(name) for name in names()]
 KEPT = [read(name) for name in names_of_releases()]
 CHECKOUTS = [one for one in HISTORIES if one.workflow_type == CHECKOUT]
@@ -51,7 +51,7 @@ async def replaying(temporal_server: DevTemporal) -> AsyncIterator[Replaying]:
 
 
 @each_history
-async def test_a_recorded_history_fits_todays_code(replaying: Replaying, recorded: Recorded) -> None:
+async def test_a_recorded_history_fits_todays_code(replaying: Replaying, recorded: RecordedHistory) -> None:
     try:
         await replaying().replay_workflow(recorded.history)
     except NondeterminismError as error:
@@ -60,7 +60,7 @@ async def test_a_recorded_history_fits_todays_code(replaying: Replaying, recorde
 
 @pytest.mark.parametrize("change", [TWO_STEPS_SWAPPED, ONE_STEP_DROPPED, ONE_MORE_TIMER], ids=lambda c: c.name)
 @pytest.mark.parametrize("name", ["confirmed", "declined_then_paid_in_another_way"])
-async def test_a_change_of_what_the_story_asks_for_is_caught(replaying: Replaying, change: Change, name: str) -> None:
+async def test_a_changed_command_fails_the_replay(replaying: Replaying, change: Change, name: str) -> None:
     with pytest.raises(NondeterminismError) as caught:
         await replaying(change).replay_workflow(read(name).history)
     # It says where the history goes another way: at which event, or in which step.
@@ -69,12 +69,12 @@ async def test_a_change_of_what_the_story_asks_for_is_caught(replaying: Replayin
     )
 
 
-async def test_what_stands_between_story_and_temporal_changes_nothing_by_itself(replaying: Replaying) -> None:
+async def test_an_interceptor_without_a_change_passes_the_replay(replaying: Replaying) -> None:
     await replaying(NO_CHANGE).replay_workflow(read("confirmed").history)
 
 
 async def test_a_change_is_caught_where_it_matters_and_nowhere_else(replaying: Replaying) -> None:
-    """A rejected checkout never comes to the last step, so it fits a story without one."""
+    """A rejected checkout never comes to the last step, so it fits a workflow without one."""
     await replaying(ONE_STEP_DROPPED).replay_workflow(read("rejected_out_of_stock").history)
 
 
@@ -116,7 +116,7 @@ def test_every_update_and_signal_is_in_a_history() -> None:
 
 
 @each_history
-def test_a_history_tells_nothing_of_the_machine_and_holds_no_secret(recorded: Recorded) -> None:
+def test_a_history_tells_nothing_of_the_machine_and_holds_no_secret(recorded: RecordedHistory) -> None:
     secret = re.compile(
         r"stackTrace|\.py\b|/home/|/root/|/tmp/|\b\d+@|(sk|rk)_(test|live)|whsec_|postgres(ql)?://|\b\d{15,19}\b"
     )

@@ -15,10 +15,11 @@ from temporalio.client import WorkflowQueryFailedError
 from checkout.domain.commands import RetryPayment
 from checkout.domain.states import CheckoutStatus
 from lab.stack.processes.process import Child
+from tests.replay.recording import Recording, servers
 from tests.replay.releases import DEPLOYMENT, OTHER, TODAY, build_of, make_current, release, temporal
-from tests.replay.stories import AT_THE_BANK, STAFF, VISA, awaiting, stuck
-from tests.replay.studio import Handle, Studio, servers
+from tests.replay.scenarios import AT_THE_BANK, STAFF, VISA, awaiting, stuck
 from tests.support.invariants import violations
+from tests.support.shop import Handle
 from tests.support.waiting import until
 from workflows.checkout import CheckoutWorkflow
 
@@ -34,7 +35,7 @@ UNVERSIONED = 'ExecutionStatus = "Running" AND TemporalWorkerDeploymentVersion I
 class Upgrade:
     """Release 2 is current, release 1 runs beside it; ``open`` are checkouts that began before release 2 came."""
 
-    place: Studio
+    recording: Recording
     old: Child
     new: Child
     open: dict[str, Handle]
@@ -42,44 +43,44 @@ class Upgrade:
     async def drainage(self, build_id: str) -> str:
         """The line of the release's state, as an operator sees it."""
         told = await temporal(
-            self.place, f"worker deployment describe-version --deployment-name {DEPLOYMENT} --build-id {build_id}"
+            self.recording, f"worker deployment describe-version --deployment-name {DEPLOYMENT} --build-id {build_id}"
         )
         return next(line.split()[-1] for line in told.splitlines() if "DrainageStatus" in line)
 
 
 @pytest.fixture(scope="module")
 async def upgrade() -> AsyncIterator[Upgrade]:
-    """From unversioned workers to release 1, and from there to release 2, whose story is another one."""
+    """From unversioned workers to release 1, and from there to release 2, whose workflows are others."""
     async with AsyncExitStack() as stack:
-        place = await stack.enter_async_context(servers(*LOOK_AT_ONCE))
-        async with release(place, TODAY, None):
-            handles = {"unversioned": await awaiting(place, "unversioned")}
-            old = await stack.enter_async_context(release(place, TODAY, "1"))
-            await make_current(place, "1")
-            await _pin_the_unversioned(place)
+        recording = await stack.enter_async_context(servers(*LOOK_AT_ONCE))
+        async with release(recording, TODAY, None):
+            handles = {"unversioned": await awaiting(recording, "unversioned")}
+            old = await stack.enter_async_context(release(recording, TODAY, "1"))
+            await make_current(recording, "1")
+            await _pin_the_unversioned(recording)
         names = ("declined", "moved", "at the bank", "stuck")
         began = await asyncio.gather(
-            awaiting(place, "declined"),
-            awaiting(place, "moved"),
-            awaiting(place, "bank", AT_THE_BANK),
-            stuck(place, "stuck"),
+            awaiting(recording, "declined"),
+            awaiting(recording, "moved"),
+            awaiting(recording, "bank", AT_THE_BANK),
+            stuck(recording, "stuck"),
         )
         handles |= dict(zip(names, began, strict=True))
-        new = await stack.enter_async_context(release(place, OTHER, "2"))
-        await make_current(place, "2")
-        yield Upgrade(place, old, new, handles)
-        assert await violations(place.engine) == []
+        new = await stack.enter_async_context(release(recording, OTHER, "2"))
+        await make_current(recording, "2")
+        yield Upgrade(recording, old, new, handles)
+        assert await violations(recording.engine) == []
 
 
-async def _pin_the_unversioned(place: Studio) -> None:
+async def _pin_the_unversioned(recording: Recording) -> None:
     """Whatever waits on no version would otherwise take the newest at its next task."""
     await temporal(
-        place,
+        recording,
         f"workflow update-options --query '{UNVERSIONED}' --versioning-override-behavior pinned "
         f"--versioning-override-deployment-name {DEPLOYMENT} --versioning-override-build-id 1 --yes",
     )
-    handle = place.client.get_workflow_handle("chk_unversioned")
-    await place.seen(
+    handle = recording.client.get_workflow_handle("chk_unversioned")
+    await recording.described(
         handle, lambda is_: is_.raw_description.workflow_execution_info.versioning_info.HasField("versioning_override")
     )
 
@@ -90,7 +91,7 @@ async def failed_tasks(handle: Handle) -> int:
 
 
 async def test_a_new_checkout_starts_on_the_new_release(upgrade: Upgrade) -> None:
-    handle = await upgrade.place.checkout("new")
+    handle = await upgrade.recording.checkout("new")
 
     assert (await handle.result()).status == CheckoutStatus.CONFIRMED
     assert (await build_of(handle), await failed_tasks(handle)) == ("2", 0)
@@ -101,7 +102,7 @@ async def test_an_open_checkout_ends_on_the_release_it_began_on(upgrade: Upgrade
     handle = upgrade.open.pop(name)
     assert (await handle.query(CheckoutWorkflow.status)).status in ("awaiting_payment", "payment_stuck")
     if name == "at the bank":
-        await upgrade.place.at_the_bank(handle, "approve")
+        await upgrade.recording.at_the_bank(handle, "approve")
     elif name == "stuck":
         await handle.execute_update(CheckoutWorkflow.retry_payment, RetryPayment(*STAFF, "pm_card_visa"))
     else:
@@ -115,10 +116,10 @@ async def test_a_checkout_moved_to_where_it_does_not_fit_goes_on_once_it_is_move
     handle = upgrade.open.pop("moved")
     options = f"workflow update-options --workflow-id {handle.id} --versioning-override-behavior"
     to_the_new = f"--versioning-override-deployment-name {DEPLOYMENT} --versioning-override-build-id 2"
-    await temporal(upgrade.place, f"{options} pinned {to_the_new}")
+    await temporal(upgrade.recording, f"{options} pinned {to_the_new}")
     with pytest.raises(WorkflowQueryFailedError, match="Nondeterminism"):
         await handle.query(CheckoutWorkflow.status)
-    await temporal(upgrade.place, f"{options} unspecified")
+    await temporal(upgrade.recording, f"{options} unspecified")
 
     await handle.execute_update(CheckoutWorkflow.submit_payment, VISA)
     assert (await handle.result()).status == CheckoutStatus.CONFIRMED
@@ -126,11 +127,11 @@ async def test_a_checkout_moved_to_where_it_does_not_fit_goes_on_once_it_is_move
 
 
 async def test_after_a_rollback_a_new_checkout_starts_on_the_old_release(upgrade: Upgrade) -> None:
-    on_the_new = await awaiting(upgrade.place, "before_rollback")
-    await make_current(upgrade.place, "1")
-    after = await upgrade.place.checkout("after_rollback")
+    on_the_new = await awaiting(upgrade.recording, "before_rollback")
+    await make_current(upgrade.recording, "1")
+    after = await upgrade.recording.checkout("after_rollback")
     await after.result()
-    await make_current(upgrade.place, "2")
+    await make_current(upgrade.recording, "2")
     await on_the_new.execute_update(CheckoutWorkflow.submit_payment, VISA)
     await on_the_new.result()
 
@@ -138,8 +139,8 @@ async def test_after_a_rollback_a_new_checkout_starts_on_the_old_release(upgrade
 
 
 async def test_a_release_is_drained_once_its_last_checkout_has_ended_and_may_stop(upgrade: Upgrade) -> None:
-    last = await awaiting(upgrade.place, "last_on_2")
-    await make_current(upgrade.place, "1")
+    last = await awaiting(upgrade.recording, "last_on_2")
+    await make_current(upgrade.recording, "1")
     assert await upgrade.drainage("2") == "draining"
     await last.cancel()
     await last.result()
@@ -147,5 +148,5 @@ async def test_a_release_is_drained_once_its_last_checkout_has_ended_and_may_sto
     await upgrade.new.stop()
 
     assert await upgrade.new.exited() == 0
-    handle = await upgrade.place.checkout("after_the_end")
+    handle = await upgrade.recording.checkout("after_the_end")
     assert (await handle.result()).status == CheckoutStatus.CONFIRMED

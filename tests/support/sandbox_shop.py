@@ -62,9 +62,14 @@ class SandboxShop(Customers):
         (mismatch,) = report.mismatches
         return mismatch
 
-    async def charge_beside_the_books(self, checkout_id: str, key: str = "stray", method: str = "pm_card_visa") -> str:
-        """Take money for the checkout that its tables know nothing of; returns the intent's id."""
-        mark = await self.value("SELECT mark FROM deployment")
+    async def charge_beside_the_books(
+        self, checkout_id: str, key: str = "stray", method: str = "pm_card_visa", mark: str | None = None
+    ) -> str:
+        """Take money for the checkout that its tables know nothing of; returns the intent's id.
+
+        ``mark`` is whose it is; this deployment's by default.
+        """
+        mark = mark or await self.value("SELECT mark FROM deployment")
         stray = attempt(method, checkout_id=checkout_id, idempotency_key=f"{checkout_id}-{key}", deployment=mark)
         return (await self.gateway.charge(stray)).provider_reference
 

@@ -1,31 +1,27 @@
-"""Where histories are recorded: real servers of their own, a worker, and what a story needs to set its scene::
+"""Where histories are recorded: real servers of their own, a worker, and what a scenario needs to set its scene::
 
-async with studio(before_the_worker) as place:
-    handle = await place.checkout("declined", "pm_card_visa_chargeDeclined")
-    await place.at(handle, CheckoutStatus.AWAITING_PAYMENT)
-    await place.keep(handle, "declined_open")
+async with record_in(before_the_worker) as recording:
+    handle = await recording.checkout("declined", "pm_card_visa_chargeDeclined")
+    await until_status(handle, CheckoutStatus.AWAITING_PAYMENT)
+    await recording.keep(handle, "declined_open")
 """
 
-import asyncio
 import logging
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
-from temporalio.client import Client, WorkflowExecutionDescription, WorkflowHandle, WorkflowHistory
+from temporalio.client import WorkflowExecutionDescription, WorkflowHandle, WorkflowHistory
 
 from checkout.config.settings import DatabaseSettings, TemporalSettings, WorkerSettings
 from checkout.db.migrate import migrate
 from checkout.db.session import Database, create_engine
 from checkout.domain.events import PaymentEvent
-from checkout.domain.states import CheckoutStatus
-from checkout.domain.view import CheckoutView
 from checkout.payments.stripe.gateway import StripeGateway
 from checkout.temporal.client import connect
 from checkout.temporal.names import TASK_QUEUE
@@ -33,39 +29,37 @@ from lab.stack.processes.ports import claim_free_port
 from lab.stack.processes.process import Child, running
 from lab.stack.servers.postgres import EmbeddedPostgres
 from lab.stack.servers.temporal import DevTemporal
-from tests.support.attempts import attempt
-from tests.support.sandbox_server import SandboxServer, sandbox_server
-from tests.support.shop import start_checkout
+from tests.support.sandbox_server import sandbox_server
+from tests.support.sandbox_shop import SandboxShop
+from tests.support.shop import Handle
+from tests.support.stock import put_on_shelves
+from tests.support.waiting import until
 from worker import build_worker
-from workflows.checkout import CheckoutWorkflow
 from workflows.payment_events import PaymentEventsWorkflow
 
-Handle = WorkflowHandle[Any, CheckoutView]
-log = logging.getLogger("tests.studio")
-#: More than any story has but one, whose checkout goes on in another run.
+log = logging.getLogger("tests.recording")
+#: More than any scenario has but one, whose checkout goes on in another run.
 MANY_EVENTS = 120
 _SHELF = {"MUG": 1290, "FREE": 0, "YACHT": 999_999_999_999}
 
 
 @dataclass
-class Studio:
-    """The servers, and the histories recorded so far by their names."""
+class Recording(SandboxShop):
+    """A shop, and the histories recorded so far by their names."""
 
-    client: Client
-    engine: AsyncEngine
-    sandbox: SandboxServer
-    gateway: StripeGateway
     postgres: "Postgres"
     temporal: TemporalSettings
     kept: dict[str, WorkflowHistory] = field(default_factory=dict)
 
+    #: Scenarios buy other things, and wait as long as the product does.
+    usual: ClassVar[Mapping[str, Any]] = {"expected_total_minor": None}
+
     async def checkout(self, name: str, payment_method: str = "pm_card_visa", **changes: Any) -> Handle:
-        """Start a checkout of two mugs for EUR 25.80, by default; ``name`` becomes part of its id."""
-        unless_changed = {"payment_method": payment_method, "expected_total_minor": None}
-        return await start_checkout(self.client, f"chk_{name}", **(unless_changed | changes))
+        """Start a checkout; ``name`` becomes part of its id."""
+        return await self.start(payment_method, f"chk_{name}", **changes)
 
     async def tell(self, name: str, reference: str, checkout_id: str | None = None, *, livemode: bool = False) -> str:
-        """Have news of an intent passed on, keep that workflow's history, and answer what came of it."""
+        """Have news of an intent passed on, keep that workflow's history, and return what came of it."""
         [outcome] = await self.tell_together(name, (reference, checkout_id), livemode=livemode)
         return outcome
 
@@ -80,60 +74,31 @@ class Studio:
         await self.keep(handle, name)
         return [outcomes[event.event_id] for event in events]
 
-    async def at(self, handle: Handle, status: CheckoutStatus) -> CheckoutView:
-        """Wait until the checkout is in this state."""
-        while (view := await handle.query(CheckoutWorkflow.status)).status != status:
-            await asyncio.sleep(0.05)
-        return view
-
-    async def seen(self, handle: WorkflowHandle[Any, Any], is_so: Callable[[WorkflowExecutionDescription], Any]) -> Any:
+    async def described(
+        self, handle: WorkflowHandle[Any, Any], is_so: Callable[[WorkflowExecutionDescription], Any]
+    ) -> WorkflowExecutionDescription:
         """Wait until Temporal describes the workflow so."""
-        while not is_so(description := await handle.describe()):
-            await asyncio.sleep(0.05)
-        return description
+        return await until(handle.describe, is_so)
 
     async def keep(self, handle: WorkflowHandle[Any, Any], name: str) -> None:
         """Record the history as it is once its worker has nothing to do for it."""
-        await self.seen(handle, lambda is_: not is_.raw_description.HasField("pending_workflow_task"))
+        await self.described(handle, lambda is_: not is_.raw_description.HasField("pending_workflow_task"))
         self.kept[name] = await handle.fetch_history()
         log.info("%s: %d events", name, len(self.kept[name].events))
-
-    async def value(self, statement: str, **parameters: Any) -> Any:
-        """The first value that the statement finds."""
-        row = await Database(self.engine).one(text(statement), parameters)
-        return row[0] if row else None
 
     async def reference_of(self, handle: Handle) -> str:
         """The provider's name of the checkout's intent."""
         found = "SELECT provider_reference FROM payments WHERE checkout_id = :id AND provider_reference IS NOT NULL"
-        while not (reference := await self.value(found, id=handle.id)):
-            await asyncio.sleep(0.05)
-        return str(reference)
+        return str(await until(lambda: self.value(found, id=handle.id), bool))
 
     async def at_the_bank(self, handle: Handle, does: str) -> None:
         """The customer approves the payment, or fails to: ``approve`` or ``fail``."""
         await self.sandbox.http.post(f"/sandbox/authenticate/{await self.reference_of(handle)}/{does}")
 
-    async def charge_beside_the_books(self, checkout_id: str, mark: str | None = None) -> str:
-        """Take money for the checkout that its tables know nothing of; returns the intent's id.
-
-        ``mark`` is whose it is; this deployment's by default.
-        """
-        key = f"{checkout_id}-{mark or 'stray'}".replace(" ", "-")
-        mark = mark or await self.value("SELECT mark FROM deployment")
-        stray = attempt("pm_card_visa", checkout_id=checkout_id, idempotency_key=key, deployment=mark)
-        return (await self.gateway.charge(stray)).provider_reference
-
     async def refund_beside_the_books(self, reference: str) -> None:
         """Give money back at the provider's dashboard."""
         response = await self.sandbox.http.post("/sandbox/dashboard/refund", json={"payment_intent": reference})
         response.raise_for_status()
-
-    async def tamper(self, statement: str) -> None:
-        """Change rows behind the back of every rule of the tables."""
-        async with self.engine.begin() as connection:
-            await connection.execute(text("SET LOCAL session_replication_role = replica"))
-            await connection.execute(text(statement))
 
 
 class Postgres:
@@ -165,7 +130,7 @@ class Postgres:
 
 
 @asynccontextmanager
-async def servers(*temporal_flags: str) -> AsyncIterator[Studio]:
+async def servers(*temporal_flags: str) -> AsyncIterator[Recording]:
     """Every server on free ports and throw-away data, with MUGs on the shelf, and no worker."""
     async with AsyncExitStack() as stack:
         directory = Path(tempfile.mkdtemp(prefix="checkout-histories-"))
@@ -183,16 +148,16 @@ async def servers(*temporal_flags: str) -> AsyncIterator[Studio]:
         sandbox = await stack.enter_async_context(sandbox_server(directory))
         gateway = StripeGateway(sandbox.payment_settings(timeout_seconds=2))
         stack.push_async_callback(gateway.close)
-        yield Studio(await connect(temporal.settings), engine, sandbox, gateway, postgres, temporal.settings)
+        yield Recording(await connect(temporal.settings), engine, sandbox, gateway, postgres, temporal.settings)
 
 
 @asynccontextmanager
-async def studio(before_the_worker: Callable[[Studio], Awaitable[None]]) -> AsyncIterator[Studio]:
+async def recorder(before_the_worker: Callable[[Recording], Awaitable[None]]) -> AsyncIterator[Recording]:
     """The servers, and a worker in this process; ``before_the_worker`` runs while nobody polls."""
-    async with servers("--dynamic-config-value", f"limit.historyCount.suggestContinueAsNew={MANY_EVENTS}") as place:
-        await before_the_worker(place)
-        async with build_worker(place.client, Database(place.engine), place.gateway, WorkerSettings()):
-            yield place
+    async with servers("--dynamic-config-value", f"limit.historyCount.suggestContinueAsNew={MANY_EVENTS}") as recording:
+        await before_the_worker(recording)
+        async with build_worker(recording.client, Database(recording.engine), recording.gateway, WorkerSettings()):
+            yield recording
 
 
 def _port(stack: AsyncExitStack) -> int:
@@ -204,11 +169,7 @@ async def _filled(server: EmbeddedPostgres) -> AsyncEngine:
     settings = DatabaseSettings.model_validate({"url": server.url("checkout")})
     await migrate(settings)
     engine = create_engine(settings)
-    rows = ", ".join(f"('{sku}', 'Article {sku}', {price}, 'EUR', 1000, 1000)" for sku, price in _SHELF.items())
-    async with engine.begin() as connection:
-        await connection.execute(
-            text(f"INSERT INTO products (sku, name, price_minor, currency, on_hand, received) VALUES {rows}")
-        )
+    await put_on_shelves(engine, {sku: (price, "EUR", 1000) for sku, price in _SHELF.items()})
     return engine
 
 

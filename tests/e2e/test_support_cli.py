@@ -53,7 +53,7 @@ async def storefront(temporal_client: Client) -> AsyncIterator[Storefront]:
 
 
 async def stuck(storefront: Storefront, gateway: ScriptedGateway) -> str:
-    gateway.charge_answer = gateway.find_answer = gateway.void_answer = ProviderUnavailable("away")
+    gateway.charge_result = gateway.find_result = gateway.void_result = ProviderUnavailable("away")
     return str((await storefront.buy(wait=20)).json()["id"])
 
 
@@ -73,7 +73,7 @@ async def test_support_finds_reads_and_mends_a_stuck_payment(
     refused = await support(tmp_path, "retry", checkout_id, "--reason", "ticket 4711", url=url)
     assert (refused.returncode, refused.stdout) == (1, "")
     assert "(409 outcome_still_unknown)" in refused.stderr
-    gateway.void_answer, gateway.charge_answer = None, Charge(PaymentStatus.CAPTURED, "pi_1", 2580, "EUR")
+    gateway.void_result, gateway.charge_result = None, Charge(PaymentStatus.CAPTURED, "pi_1", 2580, "EUR")
     retried = await support(tmp_path, "retry", checkout_id, "--reason", "ticket 4711", "--json", url=url)
     assert (retried.returncode, json.loads(retried.stdout)["id"]) == (0, checkout_id)
     await storefront.get(f"/v1/checkouts/{checkout_id}", wait=20)
@@ -88,7 +88,7 @@ async def test_support_resolves_and_cancels(storefront: Storefront, gateway: Scr
     said = ("--outcome", "captured", "--reference", "pi_1", "--reason", "seen in the dashboard")
     resolved = await support(tmp_path, "resolve", first, *said, url=url)
     assert (resolved.returncode, resolved.stderr) == (0, "")
-    gateway.void_answer = None
+    gateway.void_result = None
     cancelled = await support(tmp_path, "cancel", second, "--reason", "the customer asks for it", url=url)
     assert (cancelled.returncode, "cancelled_by_support" in cancelled.stdout) == (0, True)
     assert (await storefront.get(f"/v1/checkouts/{first}", wait=20)).json()["status"] == "confirmed"

@@ -40,7 +40,7 @@ async def test_an_input_that_cannot_be_read_fails_its_own_task_on_and_on_and_nob
 
 
 async def test_rubbish_that_is_sent_to_a_checkout_changes_nothing(shop: Shop, caplog: pytest.LogCaptureFixture) -> None:
-    shop.gateway.charge_answer = Charge(PaymentStatus.DECLINED, "pi_1", 0, "EUR", "insufficient_funds")
+    shop.gateway.charge_result = Charge(PaymentStatus.DECLINED, "pi_1", 0, "EUR", "insufficient_funds")
     handle = await shop.start()
     before = await until_status(handle, CheckoutStatus.AWAITING_PAYMENT)
     await handle.signal("payment_event", "rubbish")
@@ -52,6 +52,6 @@ async def test_rubbish_that_is_sent_to_a_checkout_changes_nothing(shop: Shop, ca
     assert await handle.query(CheckoutWorkflow.status) == before
     assert "Failed deserializing signal input for payment_event" in caplog.text
     assert "dropping the signal" in caplog.text
-    shop.gateway.charge_answer = Charge(PaymentStatus.CAPTURED, "pi_1", 2580, "EUR")
+    shop.gateway.charge_result = Charge(PaymentStatus.CAPTURED, "pi_1", 2580, "EUR")
     await handle.execute_update("submit_payment", {"payment_method": "pm_other"})
     assert (await handle.result()).status == CheckoutStatus.CONFIRMED

@@ -19,13 +19,13 @@ class ScriptedGateway:
         self.charged: list[Attempt] = []
         self.refunded: list[int] = []
         self.looks = 0
-        self.charge_answer: Charge | Exception = Charge(PaymentStatus.CAPTURED, "pi_1", 2580, "EUR")
-        #: For this try of the customer alone, instead of `charge_answer`.
-        self.charge_answers: dict[int, Charge | Exception] = {}
+        self.charge_result: Charge | Exception = Charge(PaymentStatus.CAPTURED, "pi_1", 2580, "EUR")
+        #: For this try of the customer alone, instead of `charge_result`.
+        self.charge_results: dict[int, Charge | Exception] = {}
         #: And for this checkout alone.
-        self.charge_answers_by_checkout: dict[str, Charge | Exception] = {}
-        self.find_answer: Charge | Exception | None = None
-        self.void_answer: Charge | Exception | None = None
+        self.charge_results_by_checkout: dict[str, Charge | Exception] = {}
+        self.find_result: Charge | Exception | None = None
+        self.void_result: Charge | Exception | None = None
         self._captured: dict[str, Charge] = {}
         self.refund_status = RefundStatus.SUCCEEDED
         #: What the provider shows of refunds that others made.
@@ -44,16 +44,16 @@ class ScriptedGateway:
         self.charged.append(attempt)
         self.arrived.set()
         await self.let_go.wait()
-        usual = self.charge_answers.get(attempt.number, self.charge_answer)
-        return self._told(_raise_or_return(self.charge_answers_by_checkout.get(attempt.checkout_id, usual)))
+        usual = self.charge_results.get(attempt.number, self.charge_result)
+        return self._told(_raise_or_return(self.charge_results_by_checkout.get(attempt.checkout_id, usual)))
 
     async def find(self, attempt: Attempt) -> Charge | None:
         self.looks += 1
-        return self._told(_raise_or_return(self.find_answer))
+        return self._told(_raise_or_return(self.find_result))
 
     async def void(self, attempt: Attempt) -> Charge | None:
         # What was captured stays so, whatever is asked for later.
-        return self._told(_raise_or_return(self.void_answer)) or self._captured.get(attempt.provider_reference or "")
+        return self._told(_raise_or_return(self.void_result)) or self._captured.get(attempt.provider_reference or "")
 
     def _told(self, charge: ChargeOrNone) -> ChargeOrNone:
         if charge and charge.status is PaymentStatus.CAPTURED:

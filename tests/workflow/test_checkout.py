@@ -62,14 +62,14 @@ async def test_a_cart_is_bought_once(shop: Shop) -> None:
 
 
 async def test_a_wrong_amount_is_given_back(shop: Shop) -> None:
-    shop.gateway.charge_answer = Charge(PaymentStatus.CAPTURED, "pi_1", 1, "EUR")
+    shop.gateway.charge_result = Charge(PaymentStatus.CAPTURED, "pi_1", 1, "EUR")
     view = await shop.buy()
     assert (view.status, view.reason) == (CheckoutStatus.CANCELLED, Reason.AMOUNT_MISMATCH)
     assert (view.payment.status, shop.gateway.refunded) == (PaymentStatus.REFUNDED, [1])
 
 
 async def test_an_undo_is_tried_until_it_lands(patient_shop: Shop) -> None:
-    patient_shop.gateway.charge_answer = Charge(PaymentStatus.CAPTURED, "pi_1", 1, "EUR")
+    patient_shop.gateway.charge_result = Charge(PaymentStatus.CAPTURED, "pi_1", 1, "EUR")
     patient_shop.gateway.refund_status = RefundStatus.FAILED
     handle = await patient_shop.start()
     result = asyncio.create_task(handle.result())
@@ -79,7 +79,7 @@ async def test_an_undo_is_tried_until_it_lands(patient_shop: Shop) -> None:
 
 
 async def test_a_bug_fails_the_workflow_after_everything_is_undone(shop: Shop) -> None:
-    shop.gateway.charge_answer = ProviderRefusedCall("no such parameter")
+    shop.gateway.charge_result = ProviderRefusedCall("no such parameter")
     handle = await shop.start()
     with pytest.raises(WorkflowFailureError) as failure:
         await handle.result()
@@ -95,7 +95,7 @@ async def test_cancelled_in_mid_charge_nothing_stays_charged(
 ) -> None:
     shop.gateway.let_go.clear()
     taken = 2580 if outcome == PaymentStatus.CAPTURED else 0
-    shop.gateway.charge_answer = Charge(outcome, "pi_1", taken, "EUR") if outcome else OutcomeUnknown("cut")
+    shop.gateway.charge_result = Charge(outcome, "pi_1", taken, "EUR") if outcome else OutcomeUnknown("cut")
     handle = await shop.start()
     await shop.gateway.arrived.wait()
     if how == "customer":
@@ -161,7 +161,7 @@ async def test_cancelling_twice_is_cancelling_once(shop: Shop) -> None:
 @pytest.mark.parametrize("wrong", [False, True])
 async def test_when_temporal_has_forgotten_the_tables_still_know(shop: Shop, wrong: bool) -> None:
     if wrong:
-        shop.gateway.charge_answer = Charge(PaymentStatus.CAPTURED, "pi_1", 1, "EUR")
+        shop.gateway.charge_result = Charge(PaymentStatus.CAPTURED, "pi_1", 1, "EUR")
     first = await shop.buy(checkout_id="chk_again")
     again = await shop.buy(checkout_id="chk_again", lines=(Line("MUG", 1),))
     assert (again.status, again.reason, again.order_number) == (first.status, first.reason, first.order_number)

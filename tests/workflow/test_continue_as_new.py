@@ -81,7 +81,7 @@ async def resume_of(handle: Handle) -> Resume:
 
 
 async def at_the_bank(shop: Shop) -> Handle:
-    shop.gateway.charge_answer = shop.gateway.find_answer = PENDING
+    shop.gateway.charge_result = shop.gateway.find_result = PENDING
     handle = await shop.start()
     while (await handle.query(CheckoutWorkflow.status)).payment.status != PaymentStatus.PENDING:
         await asyncio.sleep(0)
@@ -89,14 +89,14 @@ async def at_the_bank(shop: Shop) -> Handle:
 
 
 async def stuck(shop: Shop) -> Handle:
-    shop.gateway.charge_answers[1] = shop.gateway.void_answer = OutcomeUnknown("away")
+    shop.gateway.charge_results[1] = shop.gateway.void_result = OutcomeUnknown("away")
     handle = await shop.start(timeouts=Timeouts(payment_stuck_after_seconds=0.5))
     await until_status(handle, CheckoutStatus.PAYMENT_STUCK)
     return handle
 
 
 async def awaiting(shop: Shop, answer: Any = DECLINED, **timeouts: Any) -> Handle:
-    shop.gateway.charge_answer = shop.gateway.find_answer = answer
+    shop.gateway.charge_result = shop.gateway.find_result = answer
     handle = await shop.start(timeouts=Timeouts(**timeouts))
     await until_status(handle, CheckoutStatus.AWAITING_PAYMENT)
     return handle
@@ -109,7 +109,7 @@ async def test_a_payment_that_takes_several_runs_is_charged_once(shop: Shop) -> 
         await next_run(handle)
     view = await handle.query(CheckoutWorkflow.status)
     assert (view.status, view.payment.status, view.total_minor) == ("processing", "pending", 2580)
-    shop.gateway.find_answer = CAPTURED
+    shop.gateway.find_result = CAPTURED
     await tell(handle, "evt_last")
     view = await handle.result()
     assert (view.status, view.payment.attempts) == (CheckoutStatus.CONFIRMED, 1)
@@ -160,10 +160,10 @@ async def test_the_customers_time_is_not_extended(shop: Shop, answer: Any) -> No
 
 @pytest.mark.parametrize("answer", [DECLINED, ACTION], ids=["declined", "at the bank"])
 async def test_the_customer_pays_in_another_way_after_it(shop: Shop, answer: Any) -> None:
-    shop.gateway.void_answer = VOIDED
+    shop.gateway.void_result = VOIDED
     handle = await awaiting(shop, answer)
     await next_run(handle)
-    shop.gateway.charge_answer = CAPTURED
+    shop.gateway.charge_result = CAPTURED
     await handle.execute_update(CheckoutWorkflow.submit_payment, SubmitPayment("pm_other"))
     view = await handle.result()
     assert (view.status, view.payment.attempts) == (CheckoutStatus.CONFIRMED, 2)
@@ -175,7 +175,7 @@ async def test_the_customer_pays_in_another_way_after_it(shop: Shop, answer: Any
 async def test_it_can_be_cancelled_after_it(shop: Shop, how: str, where: Any) -> None:
     handle = await where(shop)
     await next_run(handle)
-    shop.gateway.void_answer = VOIDED
+    shop.gateway.void_result = VOIDED
     await (handle.cancel() if how == "operator" else handle.execute_update(CheckoutWorkflow.cancel, Cancel()))
     view = await handle.result()
     assert (view.status, view.reason) == (CheckoutStatus.CANCELLED, f"cancelled_by_{how}")
@@ -187,7 +187,7 @@ async def test_support_commands_a_payment_that_is_stuck_across_runs(shop: Shop, 
     handle = await stuck(shop)
     assert await refusal(handle.execute_update(CheckoutWorkflow.retry_payment, RETRY)) == "OutcomeStillUnknown"
     await next_run(handle)
-    shop.gateway.void_answer, shop.gateway.charge_answer = VOIDED, CAPTURED
+    shop.gateway.void_result, shop.gateway.charge_result = VOIDED, CAPTURED
     if command == "retry":
         await handle.execute_update(CheckoutWorkflow.retry_payment, RETRY)
     else:
@@ -232,7 +232,7 @@ async def test_a_press_that_was_refused_late_is_refused_again_by_the_next_run(sh
     staff = [entry for entry in await handle.query(CheckoutWorkflow.timeline) if entry.kind == "staff"]
     assert len(staff) == 1
     await handle.cancel()
-    shop.gateway.void_answer = VOIDED
+    shop.gateway.void_result = VOIDED
     await handle.result()
 
 
@@ -246,7 +246,7 @@ async def test_late_refusals_are_bounded_by_the_next_run(shop: Shop) -> None:
     assert (await handle.describe()).history_length < 2 * EVENTS
     assert len((await resume_of(handle)).completed_updates) >= 2
     await handle.cancel()
-    shop.gateway.void_answer = VOIDED
+    shop.gateway.void_result = VOIDED
     await handle.result()
 
 
@@ -278,10 +278,10 @@ async def test_a_comparison_sees_that_it_is_being_worked_on(shop: Shop) -> None:
 @pytest.mark.parametrize("how", ["customer", "operator", "payment"])
 async def test_nothing_that_comes_at_the_moment_of_the_next_run_is_lost(shop: Shop, how: str) -> None:
     """Commands and events reach many checkouts at each point of their way from one run to the next."""
-    shop.gateway.void_answer = VOIDED
+    shop.gateway.void_result = VOIDED
 
     async def trouble(number: int) -> str:
-        shop.gateway.charge_answers[2] = CAPTURED
+        shop.gateway.charge_results[2] = CAPTURED
         handle = await awaiting(shop, ACTION)
         news = asyncio.create_task(_news(handle, number))
         while (await handle.describe()).history_length < EVENTS - 12 + 2 * number:

@@ -46,7 +46,7 @@ async def test_before_what_has_no_way_back_runs_the_history_says_that_it_will(
 
 async def test_what_has_no_way_back_is_not_guessed_at_after_a_write_within_the_task(shop: Shop) -> None:
     """Support says that it was paid; writing that down may be lost with the task, and so may the command."""
-    shop.gateway.charge_answers[1] = shop.gateway.find_answer = OutcomeUnknown("away")
+    shop.gateway.charge_results[1] = shop.gateway.find_result = OutcomeUnknown("away")
     handle = await shop.start(timeouts=Timeouts(payment_stuck_after_seconds=0.5))
     await until_status(handle, CheckoutStatus.PAYMENT_STUCK)
     word = ResolvePayment("support:desk", "the bank says so", captured=True, provider_reference="pi_1")

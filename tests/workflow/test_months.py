@@ -60,12 +60,12 @@ async def days(handle: Handle) -> float:
 
 
 async def test_a_payment_that_the_bank_decides_after_ninety_days_is_confirmed(shop: Shop) -> None:
-    shop.gateway.charge_answer = shop.gateway.find_answer = PENDING
+    shop.gateway.charge_result = shop.gateway.find_result = PENDING
     handle = await shop.start()
     result = asyncio.create_task(handle.result())
     while shop.gateway.looks < 150:
         await asyncio.sleep(0.01)
-    shop.gateway.find_answer = CAPTURED
+    shop.gateway.find_result = CAPTURED
     view = await result
     assert (view.status, view.payment.attempts) == (CheckoutStatus.CONFIRMED, 1)
     assert await days(handle) >= 90
@@ -74,13 +74,13 @@ async def test_a_payment_that_the_bank_decides_after_ninety_days_is_confirmed(sh
 
 
 async def test_a_payment_that_is_stuck_for_sixty_days_is_confirmed(shop: Shop) -> None:
-    shop.gateway.charge_answer = OutcomeUnknown("away")
+    shop.gateway.charge_result = OutcomeUnknown("away")
     handle = await shop.start(timeouts=Timeouts(payment_stuck_after_seconds=1))
     result = asyncio.create_task(handle.result())
     await until_status(handle, CheckoutStatus.PAYMENT_STUCK)
     while len(shop.gateway.charged) < 150:
         await asyncio.sleep(0.01)
-    shop.gateway.charge_answer = CAPTURED
+    shop.gateway.charge_result = CAPTURED
     view = await result
     assert (view.status, view.payment.attempts) == (CheckoutStatus.CONFIRMED, 1)
     assert await days(handle) >= 60

@@ -19,7 +19,7 @@ from workflows.checkout import CheckoutWorkflow
 
 async def held(shop: Shop, count: int = 1) -> list[Handle]:
     """Checkouts that wait because the account cannot charge."""
-    shop.gateway.charge_answer = AccountCannotCharge("it may not charge at present")
+    shop.gateway.charge_result = AccountCannotCharge("it may not charge at present")
     handles = [await shop.start() for _ in range(count)]
     for handle in handles:
         view = await until_status(handle, CheckoutStatus.PAYMENT_STUCK)
@@ -47,7 +47,7 @@ async def test_everybody_goes_on_when_the_account_can_charge_again(
     handles = await held(shop, 3)
     hold = hold_of(shop)
     assert (await hold.describe()).status == WorkflowExecutionStatus.RUNNING
-    shop.gateway.charge_answer = CAPTURED
+    shop.gateway.charge_result = CAPTURED
     views = await asyncio.gather(*(handle.result() for handle in handles))
     assert [(view.status, view.reason) for view in views] == [(CheckoutStatus.CONFIRMED, None)] * 3
     ended = await hold.result()
@@ -62,23 +62,23 @@ async def test_what_comes_while_it_lasts_waits_without_asking_the_provider(shop:
     [second] = await held(shop)
     # The one that is tried for all may have been, in the meantime; the second has not been.
     assert second.id not in {attempt.checkout_id for attempt in shop.gateway.charged[asked:]}
-    shop.gateway.charge_answer = CAPTURED
+    shop.gateway.charge_result = CAPTURED
     for handle in (first, second):
         assert (await handle.result()).status == CheckoutStatus.CONFIRMED
 
 
 async def test_one_odd_payment_does_not_hold_the_others(shop: Shop) -> None:
     [odd] = await held(shop)
-    shop.gateway.charge_answer = AccountCannotCharge("only this one")
+    shop.gateway.charge_result = AccountCannotCharge("only this one")
     others = [await shop.start(payment_method="pm_other") for _ in range(2)]
     for handle in others:
         await until_status(handle, CheckoutStatus.PAYMENT_STUCK)
-    shop.gateway.charge_answers_by_checkout = {odd.id: shop.gateway.charge_answer}
-    shop.gateway.charge_answer = CAPTURED
+    shop.gateway.charge_results_by_checkout = {odd.id: shop.gateway.charge_result}
+    shop.gateway.charge_result = CAPTURED
     for handle in others:
         assert (await handle.result()).status == CheckoutStatus.CONFIRMED
     await until_status(odd, CheckoutStatus.PAYMENT_STUCK)
-    shop.gateway.charge_answers_by_checkout = {}
+    shop.gateway.charge_results_by_checkout = {}
     assert (await odd.result()).status == CheckoutStatus.CONFIRMED
 
 
@@ -95,7 +95,7 @@ async def test_what_waits_can_be_cancelled(shop: Shop) -> None:
 
 async def test_a_decline_shows_that_the_account_can_charge(shop: Shop) -> None:
     [handle] = await held(shop)
-    shop.gateway.charge_answer = shop.gateway.find_answer = DECLINED
+    shop.gateway.charge_result = shop.gateway.find_result = DECLINED
     view = await until_status(handle, CheckoutStatus.AWAITING_PAYMENT)
     assert (view.reason, view.payment.status) == (None, PaymentStatus.DECLINED)
     await handle.execute_update(CheckoutWorkflow.cancel, Cancel())
@@ -103,10 +103,10 @@ async def test_a_decline_shows_that_the_account_can_charge(shop: Shop) -> None:
 
 
 async def test_a_refused_key_says_so_and_a_terminated_hold_is_begun_again(shop: Shop) -> None:
-    shop.gateway.charge_answer = ProviderRefusesKey("revoked")
+    shop.gateway.charge_result = ProviderRefusesKey("revoked")
     handle = await shop.start(timeouts=Timeouts(payment_stuck_after_seconds=0.5))
     view = await until_status(handle, CheckoutStatus.PAYMENT_STUCK)
     assert view.reason == Reason.PROVIDER_REFUSES_KEY
     await terminate(shop)
-    shop.gateway.charge_answer = CAPTURED
+    shop.gateway.charge_result = CAPTURED
     assert (await handle.result()).status == CheckoutStatus.CONFIRMED

@@ -80,10 +80,10 @@ async def test_what_could_not_be_compared_is_a_mismatch_and_the_rest_is_compared
 
 
 async def test_an_undo_that_fails_is_reported_and_holds_up_nobody(shop: Shop) -> None:
-    shop.gateway.charge_answer = Charge(
+    shop.gateway.charge_result = Charge(
         PaymentStatus.REQUIRES_ACTION, "pi_1", 0, "EUR", next_action_url="https://bank.example"
     )
-    shop.gateway.void_answer = ProviderRefusedCall("the key is not known")
+    shop.gateway.void_result = ProviderRefusedCall("the key is not known")
     handle = await shop.start()
     await until_status(handle, CheckoutStatus.AWAITING_PAYMENT)
     await handle.terminate()
@@ -93,5 +93,5 @@ async def test_an_undo_that_fails_is_reported_and_holds_up_nobody(shop: Shop) ->
     report = await reconcile(shop)
     assert {one.checkout_id: one.repaired for one in report.mismatches} == {handle.id: False, "chk_lost": True}
     assert "the key is not known" in report.mismatches[0].detail
-    shop.gateway.void_answer = None
+    shop.gateway.void_result = None
     assert (await reconcile(shop)).repaired == 1

@@ -61,7 +61,7 @@ async def test_any_number_of_refused_presses_makes_no_history_and_uses_up_nothin
 
 
 async def test_each_update_is_refused_before_it_is_written(shop: Shop) -> None:
-    shop.gateway.charge_answer = DECLINED
+    shop.gateway.charge_result = DECLINED
     handle = await shop.start()
     await until_status(handle, CheckoutStatus.AWAITING_PAYMENT)
     before = await length(handle)
@@ -70,7 +70,7 @@ async def test_each_update_is_refused_before_it_is_written(shop: Shop) -> None:
     assert await length(handle) == before
     shop.gateway.let_go.clear()
     shop.gateway.arrived.clear()
-    shop.gateway.charge_answer = CAPTURED
+    shop.gateway.charge_result = CAPTURED
     await handle.execute_update(CheckoutWorkflow.submit_payment, PAY)
     await shop.gateway.arrived.wait()
     before = await length(handle)
@@ -82,7 +82,7 @@ async def test_each_update_is_refused_before_it_is_written(shop: Shop) -> None:
 
 async def test_what_was_refused_may_be_sent_again_under_its_id_when_it_has_become_right(shop: Shop) -> None:
     shop.gateway.let_go.clear()
-    shop.gateway.charge_answers[1] = DECLINED
+    shop.gateway.charge_results[1] = DECLINED
     handle = await shop.start()
     await shop.gateway.arrived.wait()
     press = handle.execute_update(CheckoutWorkflow.submit_payment, PAY, id="payment-1")

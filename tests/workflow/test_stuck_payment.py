@@ -19,7 +19,7 @@ RETRY = RetryPayment("support:desk", "the customer calls")
 
 async def stuck(shop: Shop) -> Handle:
     """A checkout whose first try is stuck for good."""
-    shop.gateway.charge_answers[1] = OutcomeUnknown("away")
+    shop.gateway.charge_results[1] = OutcomeUnknown("away")
     handle = await shop.start(timeouts=Timeouts(payment_stuck_after_seconds=0.5))
     view = await until_status(handle, CheckoutStatus.PAYMENT_STUCK)
     assert view.payment.status == PaymentStatus.UNKNOWN
@@ -28,12 +28,12 @@ async def stuck(shop: Shop) -> Handle:
 
 async def test_a_payment_that_stays_unknown_calls_for_support_and_goes_on(patient_shop: Shop) -> None:
     gateway = patient_shop.gateway
-    gateway.charge_answer = ProviderUnavailable("away")
+    gateway.charge_result = ProviderUnavailable("away")
     handle = await patient_shop.start()
     # The clock skips while somebody waits for a result, so somebody does.
     result = asyncio.create_task(handle.result())
     await until_status(handle, CheckoutStatus.PAYMENT_STUCK)
-    gateway.charge_answer = CAPTURED
+    gateway.charge_result = CAPTURED
     assert (await result).status == CheckoutStatus.CONFIRMED
     assert {attempt.idempotency_key for attempt in gateway.charged} == {f"{handle.id}-1"}
     assert await patient_shop.value("SELECT count(*) FROM audit_log WHERE after = 'payment_stuck'") == 1
@@ -54,8 +54,8 @@ async def test_a_stuck_payment_can_be_cancelled_by_support(shop: Shop) -> None:
 @pytest.mark.parametrize("method", [None, "pm_other"])
 async def test_support_retries_once_however_often_it_presses(shop: Shop, method: str | None) -> None:
     handle = await stuck(shop)
-    shop.gateway.void_answer = VOIDED
-    shop.gateway.charge_answer = CAPTURED
+    shop.gateway.void_result = VOIDED
+    shop.gateway.charge_result = CAPTURED
     order = RetryPayment("support:desk", "the customer calls", method)
     presses = [handle.execute_update(CheckoutWorkflow.retry_payment, order) for _ in range(3)]
     answers = await asyncio.gather(*presses, return_exceptions=True)
@@ -69,18 +69,18 @@ async def test_support_retries_once_however_often_it_presses(shop: Shop, method:
 
 async def test_a_retry_is_refused_while_the_outcome_is_unknown(shop: Shop) -> None:
     handle = await stuck(shop)
-    shop.gateway.void_answer = OutcomeUnknown("still away")
+    shop.gateway.void_result = OutcomeUnknown("still away")
     update = handle.execute_update(CheckoutWorkflow.retry_payment, RETRY)
     assert await refusal(update) == "OutcomeStillUnknown"
     assert (await handle.query(CheckoutWorkflow.status)).status == CheckoutStatus.PAYMENT_STUCK
     assert await shop.value("SELECT count(*) FROM audit_log WHERE entity = 'staff'") == 1
-    shop.gateway.charge_answers[1] = CAPTURED
+    shop.gateway.charge_results[1] = CAPTURED
     assert (await handle.result()).payment.attempts == 1
 
 
 async def test_a_retry_of_what_was_captured_wrongly_gives_it_back(shop: Shop) -> None:
     handle = await stuck(shop)
-    shop.gateway.void_answer = Charge(PaymentStatus.CAPTURED, "pi_1", 1, "EUR")
+    shop.gateway.void_result = Charge(PaymentStatus.CAPTURED, "pi_1", 1, "EUR")
     await handle.execute_update(CheckoutWorkflow.retry_payment, RETRY)
     view = await handle.result()
     assert (view.status, view.reason, view.payment.status) == ("cancelled", "amount_mismatch", "refunded")
@@ -88,7 +88,7 @@ async def test_a_retry_of_what_was_captured_wrongly_gives_it_back(shop: Shop) ->
 
 async def test_a_retry_of_what_was_captured_charges_nothing(shop: Shop) -> None:
     handle = await stuck(shop)
-    shop.gateway.void_answer = CAPTURED
+    shop.gateway.void_result = CAPTURED
     await handle.execute_update(CheckoutWorkflow.retry_payment, RETRY)
     view = await handle.result()
     assert (view.status, view.payment.attempts) == (CheckoutStatus.CONFIRMED, 1)
@@ -106,7 +106,7 @@ async def test_nothing_is_retried_that_is_not_stuck(shop: Shop) -> None:
 
 async def test_a_lie_is_refused_and_what_the_provider_said_counts(shop: Shop) -> None:
     handle = await stuck(shop)
-    shop.gateway.find_answer = VOIDED
+    shop.gateway.find_result = VOIDED
     lie = ResolvePayment("support:desk", "trust me", captured=True, provider_reference="pi_1")
     assert await refusal(handle.execute_update(CheckoutWorkflow.resolve_payment, lie)) == "Contradicted"
     await until_status(handle, CheckoutStatus.AWAITING_PAYMENT)  # What the provider said has been written down.
@@ -117,32 +117,32 @@ async def test_a_lie_is_refused_and_what_the_provider_said_counts(shop: Shop) ->
 @pytest.mark.parametrize("captured", [True, False])
 async def test_the_word_of_a_person_counts_while_the_provider_is_silent(shop: Shop, captured: bool) -> None:
     handle = await stuck(shop)
-    shop.gateway.find_answer = shop.gateway.void_answer = OutcomeUnknown("away")
+    shop.gateway.find_result = shop.gateway.void_result = OutcomeUnknown("away")
     word = ResolvePayment("support:desk", "the bank says so", captured, "pi_1" if captured else None)
     await handle.execute_update(CheckoutWorkflow.resolve_payment, word)
     if captured:
         assert (await handle.result()).status == CheckoutStatus.CONFIRMED
     else:  # It ends the buying. That nothing was taken, the provider has to say before anything else is given back.
         await until_status(handle, CheckoutStatus.COMPENSATING)
-        shop.gateway.void_answer = VOIDED
+        shop.gateway.void_result = VOIDED
         view = await handle.result()
         assert (view.status, view.reason) == (CheckoutStatus.CANCELLED, Reason.CANCELLED_BY_SUPPORT)
 
 
 async def test_not_charged_gives_the_customer_another_try(shop: Shop) -> None:
     handle = await stuck(shop)
-    shop.gateway.void_answer = VOIDED
+    shop.gateway.void_result = VOIDED
     word = ResolvePayment("support:desk", "the bank says so", captured=False)
     await handle.execute_update(CheckoutWorkflow.resolve_payment, word)
     await until_status(handle, CheckoutStatus.AWAITING_PAYMENT)
-    shop.gateway.charge_answer = CAPTURED
+    shop.gateway.charge_result = CAPTURED
     await handle.execute_update(CheckoutWorkflow.submit_payment, SubmitPayment("pm_other"))
     assert (await handle.result()).payment.attempts == 2
 
 
 async def test_the_timeline_tells_everything_in_order(shop: Shop) -> None:
     handle = await stuck(shop)
-    shop.gateway.void_answer, shop.gateway.charge_answer = VOIDED, CAPTURED
+    shop.gateway.void_result, shop.gateway.charge_result = VOIDED, CAPTURED
     await handle.execute_update(CheckoutWorkflow.retry_payment, RETRY)
     await handle.result()
     told = [(e.kind, e.what.split(" with")[0], e.actor) for e in await handle.query(CheckoutWorkflow.timeline)]

@@ -102,7 +102,7 @@ async def test_callers_do_not_see_each_other(storefront: Storefront, gateway: Sc
 
 
 async def test_a_decline_is_a_response_and_not_an_error(storefront: Storefront, gateway: ScriptedGateway) -> None:
-    gateway.charge_answer = Charge(PaymentStatus.DECLINED, "pi_1", 0, "EUR", decline_code="insufficient_funds")
+    gateway.charge_result = Charge(PaymentStatus.DECLINED, "pi_1", 0, "EUR", decline_code="insufficient_funds")
     response = await storefront.buy(wait=20)
     assert response.status_code == 200
     payment = response.json()["payment"]
@@ -137,7 +137,7 @@ async def test_a_waiting_look_returns_when_the_view_changes(
 
 
 async def test_a_stuck_payment_ends_the_wait(storefront: Storefront, gateway: ScriptedGateway) -> None:
-    gateway.charge_answer = ProviderUnavailable("away")
+    gateway.charge_result = ProviderUnavailable("away")
     response = await storefront.buy(wait=20)
     assert (response.status_code, response.json()["status"]) == (200, "payment_stuck")
     assert response.headers["retry-after"] == "1"

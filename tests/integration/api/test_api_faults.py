@@ -184,7 +184,7 @@ async def test_a_command_that_was_lost_with_its_worker_is_taken_when_it_is_sent_
     """The server rejects an update that the completed task of a worker did not speak of, in words of its own."""
     await stock({"MUG-WHITE": (1290, "EUR", 7)})
     gateway = ScriptedGateway()
-    gateway.charge_answer = Charge(PaymentStatus.DECLINED, "pi_1", 0, "EUR", "insufficient_funds", retryable=True)
+    gateway.charge_result = Charge(PaymentStatus.DECLINED, "pi_1", 0, "EUR", "insufficient_funds", retryable=True)
     async with open_shop(temporal_client, engine, gateway):
         place = (await storefront.buy(wait=20)).headers["location"]
     async with heedless_worker(temporal_client):

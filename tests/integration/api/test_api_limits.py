@@ -60,7 +60,7 @@ async def storefront(client: Client) -> AsyncIterator[Storefront]:
 
 async def pending(storefront: Storefront, gateway: ScriptedGateway) -> str:
     """A checkout at the bank, between two looks."""
-    gateway.charge_answer = gateway.find_answer = PENDING
+    gateway.charge_result = gateway.find_result = PENDING
     place = (await storefront.buy()).headers["location"]
     while gateway.looks < 5:
         await asyncio.sleep(0.05)
@@ -87,7 +87,7 @@ async def test_a_storefront_in_a_loop_holds_up_nobody_else(
     assert told.keys() == {(409, "no_payment_awaited"), (429, "refused_too_often")}
     assert responses[-1].headers["retry-after"] == "1"
     assert (await client.get_workflow_handle(id_of(place)).describe()).history_length - before < 20
-    gateway.void_answer = None
+    gateway.void_result = None
     if who == "customer":
         assert (await storefront.post(f"{place}/cancel", {})).status_code == 202
     else:
@@ -121,7 +121,7 @@ async def test_the_update_limit_of_a_run_has_a_problem_of_its_own_and_an_operato
 async def test_too_many_updates_at_once_are_refused_without_waiting(
     storefront: Storefront, gateway: ScriptedGateway, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    gateway.charge_answer = ProviderUnavailable("away")
+    gateway.charge_result = ProviderUnavailable("away")
     place = (await storefront.buy(wait=20)).headers["location"]
     asked, may_answer = asyncio.Event(), asyncio.Event()
 
@@ -168,13 +168,13 @@ async def next_run(client: Client, checkout_id: str) -> None:
 async def test_a_key_means_the_same_in_every_run(
     storefront: Storefront, gateway: ScriptedGateway, client: Client, ended: bool
 ) -> None:
-    gateway.charge_answer = DECLINED
+    gateway.charge_result = DECLINED
     place = (await storefront.buy(wait=20)).headers["location"]
     paid = await storefront.post(f"{place}/payment", ANOTHER, key="try-2", wait=20)
     assert (paid.status_code, paid.json()["payment"]["attempts"]) == (200, 2)
     await next_run(client, id_of(place))
     if ended:
-        gateway.charge_answer = CAPTURED
+        gateway.charge_result = CAPTURED
         last = await storefront.post(f"{place}/payment", ANOTHER, key="try-3", wait=20)
         assert last.json()["status"] == "confirmed"
     other = await storefront.post(f"{place}/payment", {"payment_method": "pm_card_amex"}, key="try-2")
@@ -190,7 +190,7 @@ async def test_a_key_means_the_same_in_every_run(
 async def test_support_finds_one_row_and_the_whole_timeline(
     storefront: Storefront, gateway: ScriptedGateway, client: Client
 ) -> None:
-    gateway.charge_answer = DECLINED
+    gateway.charge_result = DECLINED
     bought = (await storefront.buy(wait=20)).json()
     await next_run(client, bought["id"])
     rows: list[dict[str, Any]] = []
@@ -209,7 +209,7 @@ async def test_without_a_worker_the_view_is_that_of_the_run_before(
 ) -> None:
     await stock({"MUG-WHITE": (1290, "EUR", 70)})
     async with open_shop(client, engine) as shop:
-        shop.gateway.charge_answer = DECLINED
+        shop.gateway.charge_result = DECLINED
         bought = (await storefront.buy(wait=20)).json()
         await next_run(client, bought["id"])
     stale = await storefront.get(f"/v1/checkouts/{bought['id']}")

@@ -92,7 +92,7 @@ async def test_a_checkout_that_waits_for_somebody_else_takes_no_room(
 ) -> None:
     await stock({"MUG-WHITE": (1290, "EUR", 1000)})
     gateway = ScriptedGateway()
-    gateway.charge_answer = gateway.find_answer = Charge(turn, "pi_1", 2580, "EUR")
+    gateway.charge_result = gateway.find_result = Charge(turn, "pi_1", 2580, "EUR")
     async with open_shop(temporal_client, engine, gateway):
         accepted = await storefront.buy()
         await no_checkout_is_under_way(storefront)

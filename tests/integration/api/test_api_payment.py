@@ -24,7 +24,7 @@ async def gateway(temporal_client: Client, engine: AsyncEngine, stock: Stock) ->
     """The first try is declined, the second succeeds."""
     await stock({"MUG-WHITE": (1290, "EUR", 7)})
     async with open_shop(temporal_client, engine) as shop:
-        shop.gateway.charge_answers[1] = DECLINED
+        shop.gateway.charge_results[1] = DECLINED
         yield shop.gateway
         shop.gateway.let_go.set()
 
@@ -115,7 +115,7 @@ async def test_a_payment_that_nobody_waits_for_is_refused(storefront: Storefront
 async def test_the_customer_is_sent_where_the_bank_wants_them(storefront: Storefront, gateway: ScriptedGateway) -> None:
     url = "https://bank.example/3ds"
     action = Charge(PaymentStatus.REQUIRES_ACTION, "pi_1", 2580, "EUR", next_action_url=url)
-    gateway.charge_answers[1] = gateway.find_answer = action
+    gateway.charge_results[1] = gateway.find_result = action
     response = await storefront.buy(wait=20)
     assert response.json()["payment"]["next_action"] == {"type": "redirect_to_url", "url": url}
     assert (response.json()["status"], response.json()["payment"]["status"]) == ("awaiting_payment", "requires_action")
@@ -129,7 +129,7 @@ async def test_without_a_worker_a_payment_says_that_asking_again_is_safe(
     monkeypatch.setattr(service, "SUBMIT_SECONDS", 1.0)
     await stock({"MUG-WHITE": (1290, "EUR", 7)})
     async with open_shop(temporal_client, engine) as shop:
-        shop.gateway.charge_answers[1] = DECLINED
+        shop.gateway.charge_results[1] = DECLINED
         place = await declined(storefront)
     pending = await storefront.post(f"{place}/payment", ANOTHER, key="try-2")
     assert (problem(pending), pending.headers["retry-after"]) == ((503, "worker_unavailable"), "2")

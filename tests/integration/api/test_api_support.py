@@ -43,7 +43,7 @@ async def storefront(temporal_client: Client) -> AsyncIterator[Storefront]:
 
 async def stuck(storefront: Storefront, gateway: ScriptedGateway, **changes: Any) -> str:
     """A checkout whose payment is stuck, and whose provider is still away."""
-    gateway.charge_answer = gateway.find_answer = gateway.void_answer = ProviderUnavailable("away")
+    gateway.charge_result = gateway.find_result = gateway.void_result = ProviderUnavailable("away")
     response = await storefront.buy(wait=20, **changes)
     assert response.json()["status"] == "payment_stuck"
     return f"{PLACE}/{response.json()['id']}"
@@ -97,7 +97,7 @@ async def test_a_retry_charges_again_once_the_outcome_is_settled(
     storefront: Storefront, gateway: ScriptedGateway
 ) -> None:
     place = await stuck(storefront, gateway)
-    gateway.void_answer, gateway.charge_answer = None, CAPTURED
+    gateway.void_result, gateway.charge_result = None, CAPTURED
     retried = await act(storefront, f"{place}/retry-payment", WHY | {"payment_method": "pm_card_mastercard"})
     assert (retried.status_code, retried.headers["location"]) == (202, place)
     assert (await ended(storefront, place))["status"] == "confirmed"
@@ -127,7 +127,7 @@ async def test_three_retries_at_once_under_one_key_are_one_charge(
     storefront: Storefront, gateway: ScriptedGateway
 ) -> None:
     place = await stuck(storefront, gateway)
-    gateway.void_answer, gateway.charge_answer = None, CAPTURED
+    gateway.void_result, gateway.charge_result = None, CAPTURED
     actions = await asyncio.gather(*(act(storefront, f"{place}/retry-payment", WHY, key="once") for _ in range(3)))
     assert {response.status_code for response in actions} == {202}
     assert (await ended(storefront, place))["payment"]["attempts"] == 2
@@ -151,7 +151,7 @@ async def test_a_capture_that_only_a_person_can_know_confirms_the_order(
 
 async def test_a_lie_about_a_payment_is_refused(storefront: Storefront, gateway: ScriptedGateway) -> None:
     place = await stuck(storefront, gateway)
-    gateway.find_answer = gateway.void_answer = None
+    gateway.find_result = gateway.void_result = None
     lie = await act(storefront, f"{place}/resolve-payment", {"outcome": "captured", "reason": "I think so"})
     assert problem(lie) == (409, "contradicted_by_provider")
     assert "knows of no payment" in lie.json()["detail"]
@@ -162,7 +162,7 @@ async def test_a_lie_about_a_payment_is_refused(storefront: Storefront, gateway:
 
 async def test_support_cancels_with_a_reason(storefront: Storefront, gateway: ScriptedGateway) -> None:
     place = await stuck(storefront, gateway)
-    gateway.void_answer = None
+    gateway.void_result = None
     actions = await asyncio.gather(*(act(storefront, f"{place}/cancel", WHY) for _ in range(3)))
     assert {response.status_code for response in actions} == {202}
     view = await ended(storefront, place)
@@ -206,8 +206,8 @@ async def test_a_refused_look_up_names_its_reason(storefront: Storefront, place:
 async def test_the_list_is_filtered_and_newest_first(storefront: Storefront, gateway: ScriptedGateway) -> None:
     first = await storefront.buy(customer_id="cus_1", wait=20)
     place = await stuck(storefront, gateway, customer_id="x`OR%1_=;--1")
-    gateway.charge_answer = CAPTURED
-    gateway.charge_answers.clear()
+    gateway.charge_result = CAPTURED
+    gateway.charge_results.clear()
     last = await storefront.buy(customer_id="cus_1", wait=20)
     everything = await until_listed(storefront, 3)
     ids = [first.json()["id"], place.rpartition("/")[2], last.json()["id"]]
@@ -319,7 +319,7 @@ async def test_without_a_worker_support_sees_what_temporal_knows(
 
 
 async def confirmed(storefront: Storefront, gateway: ScriptedGateway) -> str:
-    gateway.charge_answer = CAPTURED
+    gateway.charge_result = CAPTURED
     return str((await storefront.buy(wait=20)).json()["id"])
 
 

@@ -68,7 +68,7 @@ async def inbox(engine: AsyncEngine) -> list[tuple[str, str]]:
 async def test_an_event_has_the_checkout_look_at_its_payment_once(
     storefront: Storefront, gateway: ScriptedGateway, temporal_client: Client, engine: AsyncEngine
 ) -> None:
-    gateway.charge_answer = gateway.find_answer = Charge(PaymentStatus.PENDING, "pi_1", 0, "EUR")
+    gateway.charge_result = gateway.find_result = Charge(PaymentStatus.PENDING, "pi_1", 0, "EUR")
     accepted = await storefront.buy()
     place, checkout_id = accepted.headers["location"], accepted.json()["id"]
     while (await storefront.get(place)).json()["payment"]["status"] != "pending":
@@ -77,7 +77,7 @@ async def test_an_event_has_the_checkout_look_at_its_payment_once(
     assert {response.status_code for response in deliveries} == {200}
     assert sorted(response.json()["status"] for response in deliveries) == ["accepted"] + 4 * ["duplicate"]
     assert await temporal_client.get_workflow_handle("evt_1").result() == {"evt_1": "applied"}
-    gateway.find_answer = Charge(PaymentStatus.CAPTURED, "pi_1", 2580, "EUR")
+    gateway.find_result = Charge(PaymentStatus.CAPTURED, "pi_1", 2580, "EUR")
     await deliver(storefront, event("evt_2", checkout_id))
     assert (await storefront.get(place, wait=20)).json()["status"] == "confirmed"
     assert (await deliver(storefront, event(checkout_id=checkout_id))).json() == {"status": "duplicate"}

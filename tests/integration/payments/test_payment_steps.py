@@ -16,24 +16,24 @@ from tests.support.checkout_steps import CheckoutSteps
 async def test_the_attempt_is_committed_before_the_provider_is_asked(steps: CheckoutSteps) -> None:
     await steps.reserve()
     await steps.order()
-    steps.gateway.charge_answer = OutcomeUnknown("the line went dead")
+    steps.gateway.charge_result = OutcomeUnknown("the line went dead")
     with pytest.raises(OutcomeUnknown):
         await steps.charge()
     assert await steps.value("SELECT status || idempotency_key FROM payments") == "unknownchk_1-1"
-    steps.gateway.find_answer = Charge(PaymentStatus.CAPTURED, "pi_1", 2580, "EUR")
+    steps.gateway.find_result = Charge(PaymentStatus.CAPTURED, "pi_1", 2580, "EUR")
     assert (await steps.charge()).status == PaymentStatus.CAPTURED
 
 
 async def test_an_unknown_charge_is_voided_or_given_back(steps: CheckoutSteps) -> None:
     await steps.reserve()
     await steps.order()
-    steps.gateway.charge_answer = OutcomeUnknown("the line went dead")
+    steps.gateway.charge_result = OutcomeUnknown("the line went dead")
     with pytest.raises(OutcomeUnknown):
         await steps.charge()
-    steps.gateway.void_answer = OutcomeUnknown("still dead")
+    steps.gateway.void_result = OutcomeUnknown("still dead")
     with pytest.raises(OutcomeUnknown):
         await steps.refund()
-    steps.gateway.void_answer = Charge(PaymentStatus.CAPTURED, "pi_1", 2580, "EUR")
+    steps.gateway.void_result = Charge(PaymentStatus.CAPTURED, "pi_1", 2580, "EUR")
     assert (await steps.refund()).status == PaymentStatus.REFUNDED
     assert steps.gateway.refunded == [2580]
 
@@ -41,7 +41,7 @@ async def test_an_unknown_charge_is_voided_or_given_back(steps: CheckoutSteps) -
 async def test_a_charge_that_never_arrived_is_voided(steps: CheckoutSteps) -> None:
     await steps.reserve()
     await steps.order()
-    steps.gateway.charge_answer = OutcomeUnknown("the line went dead")
+    steps.gateway.charge_result = OutcomeUnknown("the line went dead")
     with pytest.raises(OutcomeUnknown):
         await steps.charge()
     assert (await steps.refund()).status == PaymentStatus.VOIDED
@@ -50,9 +50,9 @@ async def test_a_charge_that_never_arrived_is_voided(steps: CheckoutSteps) -> No
 async def test_a_pending_payment_is_looked_at_again(steps: CheckoutSteps) -> None:
     await steps.reserve()
     await steps.order()
-    steps.gateway.charge_answer = Charge(PaymentStatus.PENDING, "pi_1", 0, "EUR")
+    steps.gateway.charge_result = Charge(PaymentStatus.PENDING, "pi_1", 0, "EUR")
     assert (await steps.charge()).status == PaymentStatus.PENDING
-    steps.gateway.find_answer = Charge(PaymentStatus.CAPTURED, "pi_1", 2580, "EUR")
+    steps.gateway.find_result = Charge(PaymentStatus.CAPTURED, "pi_1", 2580, "EUR")
     assert (await steps.look_up()).status == PaymentStatus.CAPTURED
     assert (await steps.look_up()).status == PaymentStatus.CAPTURED
     assert await steps.value("SELECT captured_minor FROM payments") == 2580
@@ -62,7 +62,7 @@ async def test_a_pending_payment_is_looked_at_again(steps: CheckoutSteps) -> Non
 async def test_another_amount_is_given_back_as_it_was_taken(steps: CheckoutSteps, taken: tuple[int, str]) -> None:
     await steps.reserve()
     await steps.order()
-    steps.gateway.charge_answer = Charge(PaymentStatus.CAPTURED, "pi_1", *taken)
+    steps.gateway.charge_result = Charge(PaymentStatus.CAPTURED, "pi_1", *taken)
     assert (await steps.charge()).refusal == Reason.AMOUNT_MISMATCH
     with pytest.raises(InvariantBroken):
         await steps.confirm()
@@ -89,7 +89,7 @@ async def test_a_refund_is_tried_on_until_it_succeeds(steps: CheckoutSteps) -> N
 async def test_a_declined_payment_leaves_nothing_to_give_back(steps: CheckoutSteps) -> None:
     await steps.reserve()
     await steps.order()
-    steps.gateway.charge_answer = Charge(PaymentStatus.DECLINED, "pi_1", 0, "EUR", decline_code="insufficient_funds")
+    steps.gateway.charge_result = Charge(PaymentStatus.DECLINED, "pi_1", 0, "EUR", decline_code="insufficient_funds")
     answer = await steps.charge()
     assert (answer.status, answer.decline_code) == (PaymentStatus.DECLINED, "insufficient_funds")
     assert (await steps.refund()).status == PaymentStatus.DECLINED
@@ -99,7 +99,7 @@ async def _in_doubt(steps: CheckoutSteps) -> None:
     """A charge of which nobody knows."""
     await steps.reserve()
     await steps.order()
-    steps.gateway.charge_answer = OutcomeUnknown("the line went dead")
+    steps.gateway.charge_result = OutcomeUnknown("the line went dead")
     with pytest.raises(OutcomeUnknown):
         await steps.charge()
 
@@ -107,11 +107,11 @@ async def _in_doubt(steps: CheckoutSteps) -> None:
 async def test_a_declined_customer_pays_on_the_same_intent(steps: CheckoutSteps) -> None:
     await steps.reserve()
     await steps.order()
-    steps.gateway.charge_answer = Charge(
+    steps.gateway.charge_result = Charge(
         PaymentStatus.DECLINED, "pi_1", 0, "EUR", "generic_decline", latest_charge="ch_1"
     )
     await steps.charge()
-    steps.gateway.charge_answer = Charge(PaymentStatus.CAPTURED, "pi_1", 2580, "EUR", latest_charge="ch_2")
+    steps.gateway.charge_result = Charge(PaymentStatus.CAPTURED, "pi_1", 2580, "EUR", latest_charge="ch_2")
     assert (await steps.charge(attempt=2)).status == PaymentStatus.CAPTURED
     first, second = steps.gateway.charged
     assert (first.provider_reference, first.idempotency_key) == (None, "chk_1-1")
@@ -123,9 +123,9 @@ async def test_a_decline_of_the_first_try_says_nothing_of_the_second(steps: Chec
     await steps.reserve()
     await steps.order()
     declined = Charge(PaymentStatus.DECLINED, "pi_1", 0, "EUR", "generic_decline", latest_charge="ch_1")
-    steps.gateway.charge_answer = declined
+    steps.gateway.charge_result = declined
     await steps.charge()
-    steps.gateway.charge_answer, steps.gateway.find_answer = OutcomeUnknown("the line went dead"), declined
+    steps.gateway.charge_result, steps.gateway.find_result = OutcomeUnknown("the line went dead"), declined
     with pytest.raises(OutcomeUnknown):
         await steps.charge(attempt=2)
     assert await steps.value("SELECT status FROM payments WHERE attempt = 2") == "unknown"
@@ -141,7 +141,7 @@ async def test_while_one_try_is_open_there_is_no_other(steps: CheckoutSteps) -> 
 async def test_after_a_void_the_next_try_takes_a_new_intent(steps: CheckoutSteps) -> None:
     await _in_doubt(steps)
     assert (await steps.settle()).status == PaymentStatus.VOIDED
-    steps.gateway.charge_answer = Charge(PaymentStatus.CAPTURED, "pi_2", 2580, "EUR")
+    steps.gateway.charge_result = Charge(PaymentStatus.CAPTURED, "pi_2", 2580, "EUR")
     assert (await steps.charge(attempt=2)).status == PaymentStatus.CAPTURED
     assert steps.gateway.charged[-1].provider_reference is None
 
@@ -149,21 +149,21 @@ async def test_after_a_void_the_next_try_takes_a_new_intent(steps: CheckoutSteps
 @pytest.mark.parametrize("found", [None, Charge(PaymentStatus.DECLINED, "pi_1", 0, "EUR")])
 async def test_a_capture_that_the_provider_denies_is_not_believed(steps: CheckoutSteps, found: Charge | None) -> None:
     await _in_doubt(steps)
-    steps.gateway.find_answer = found
+    steps.gateway.find_result = found
     with pytest.raises(Contradicted):
         await steps.resolve(PaymentStatus.CAPTURED, "pi_1")
 
 
 async def test_a_capture_of_another_checkout_is_not_believed(steps: CheckoutSteps) -> None:
     await _in_doubt(steps)
-    steps.gateway.find_answer = ProviderRefusedCall("not an intent of chk_1")
+    steps.gateway.find_result = ProviderRefusedCall("not an intent of chk_1")
     with pytest.raises(Contradicted):
         await steps.resolve(PaymentStatus.CAPTURED, "pi_other")
 
 
 async def test_not_charged_is_not_believed_when_it_was(steps: CheckoutSteps) -> None:
     await _in_doubt(steps)
-    steps.gateway.void_answer = Charge(PaymentStatus.CAPTURED, "pi_1", 2580, "EUR")
+    steps.gateway.void_result = Charge(PaymentStatus.CAPTURED, "pi_1", 2580, "EUR")
     with pytest.raises(Contradicted):
         await steps.resolve(PaymentStatus.VOIDED)
     assert (await steps.look_up()).status == PaymentStatus.CAPTURED
@@ -171,7 +171,7 @@ async def test_not_charged_is_not_believed_when_it_was(steps: CheckoutSteps) -> 
 
 async def test_a_person_is_believed_while_the_provider_is_silent(steps: CheckoutSteps) -> None:
     await _in_doubt(steps)
-    steps.gateway.find_answer = OutcomeUnknown("away")
+    steps.gateway.find_result = OutcomeUnknown("away")
     with pytest.raises(Contradicted, match="reference"):
         await steps.resolve(PaymentStatus.CAPTURED)
     answer = await steps.resolve(PaymentStatus.CAPTURED, "pi_1")
@@ -184,8 +184,8 @@ async def test_a_decline_without_a_charge_says_nothing_of_the_next_try(steps: Ch
     await steps.reserve()
     await steps.order()
     declined = Charge(PaymentStatus.DECLINED, "pi_1", 0, "EUR", "authentication_failed")
-    steps.gateway.charge_answer = declined
+    steps.gateway.charge_result = declined
     await steps.charge()
-    steps.gateway.charge_answer, steps.gateway.find_answer = OutcomeUnknown("the line went dead"), declined
+    steps.gateway.charge_result, steps.gateway.find_result = OutcomeUnknown("the line went dead"), declined
     with pytest.raises(OutcomeUnknown):
         await steps.charge(attempt=2)

@@ -141,9 +141,9 @@ async def test_a_capture_on_a_persons_word_is_never_the_decline_of_an_earlier_tr
     await steps.reserve()
     await steps.order()
     declined = Charge(PaymentStatus.DECLINED, "pi_1", 0, "EUR", "generic_decline", latest_charge="ch_1")
-    steps.gateway.charge_answer = declined
+    steps.gateway.charge_result = declined
     await steps.charge()
-    steps.gateway.charge_answer, steps.gateway.find_answer = OutcomeUnknown("late"), declined
+    steps.gateway.charge_result, steps.gateway.find_result = OutcomeUnknown("late"), declined
     with pytest.raises(OutcomeUnknown):
         await steps.charge(attempt=2)
     said = Resolution("chk_1", 2, PaymentStatus.CAPTURED, None, "support:desk", "the bank says so")

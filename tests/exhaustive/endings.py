@@ -33,7 +33,7 @@ def expected(case: Case) -> Ending:
     """The ending that the case's faults and trigger lead to."""
     back, refusal = _turns_back(case), _refusal(case)
     own = {refusal.ending if refusal else CheckoutStatus.CONFIRMED}
-    if any(one.fault in TERMINATED for one in case.strikes):
+    if any(one.fault in TERMINATED for one in case.injections):
         # What is under way when it is terminated may still land, and the ending with it.
         own = set() if is_left_undone(case) else {back.ending} if back else own
         return Ending(frozenset({CheckoutStatus.CANCELLED, *own}), None, "terminated")
@@ -49,7 +49,7 @@ def is_left_undone(case: Case) -> bool:
     """Whether it was terminated in a do that leaves the checkout open, so that only reconciliation can end it."""
     if case.step.undo is None or (case.trigger and case.trigger.step == case.step):
         return False
-    return any(one.fault in TERMINATED and not one.is_undo for one in case.strikes)
+    return any(one.fault in TERMINATED and not one.is_undo for one in case.injections)
 
 
 def _may_be_refused_first(case: Case) -> bool:
@@ -64,7 +64,7 @@ def _may_be_refused_first(case: Case) -> bool:
 
 def _turns_back(case: Case) -> Reason | None:
     """Why a do of the case is followed by its undo. A step without an undo is past the point of no return."""
-    for one in case.strikes:
+    for one in case.injections:
         if one.fault in _BACK and not one.is_undo and (case.step.undo or one.fault == Fault.IS_A_BUG):
             return _BACK[one.fault]
     return None

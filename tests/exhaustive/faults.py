@@ -19,18 +19,18 @@ class Fault(StrEnum):
     FAILS_BEFORE = "fails before its effect"
     FAILS_AFTER = "fails after its effect"
     KEEPS_FAILING = "keeps failing"
-    IS_A_BUG = "fails for good"
+    IS_A_BUG = "meets a bug"
     RUNS_TWICE = "runs twice"
     RUNS_TWICE_AT_ONCE = "runs twice at once"
-    AFTER_ITS_UNDO = "answers after its undo"
-    AFTER_ITS_SECOND_TRY = "answers after its second try"
+    AFTER_ITS_UNDO = "returns after its undo"
+    AFTER_ITS_SECOND_TRY = "returns after its second try"
     CUSTOMER_CANCELS = "the customer cancels in its middle"
     OPERATOR_CANCELS = "an operator cancels in its middle"
     LOSES_ITS_TASK = "its workflow task is lost"
     CUSTOMER_CANCELS_AS_IT_IS_LOST = "its task is lost and the customer cancels"
     OPERATOR_CANCELS_AS_IT_IS_LOST = "its task is lost and an operator cancels"
     TERMINATED = "is terminated in its middle"
-    TERMINATED_AND_LATE = "is terminated and answers later"
+    TERMINATED_AND_LATE = "is terminated and returns later"
 
 
 TWICE = (Fault.RUNS_TWICE, Fault.RUNS_TWICE_AT_ONCE)
@@ -94,7 +94,7 @@ REFUSALS = (
 
 
 @dataclass(frozen=True)
-class Strike:
+class Injection:
     """A fault of one activity."""
 
     activity: str
@@ -107,7 +107,7 @@ class Strike:
         return self.fault in (Fault.AFTER_ITS_UNDO, Fault.AFTER_ITS_SECOND_TRY, *CANCELLED, *TERMINATED)
 
     def places(self, touches: int) -> list[int]:
-        """Where it strikes an activity that touches the world so often: 0 is before its effect, the last after it."""
+        """Where it is injected into an activity that touches the world so often: 0 is before its effect."""
         match self.fault:
             case Fault.FAILS_BEFORE | Fault.RUNS_TWICE | Fault.RUNS_TWICE_AT_ONCE:
                 return [0]

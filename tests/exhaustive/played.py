@@ -10,7 +10,7 @@ from tests.exhaustive.verdict import Judged
 
 @dataclass(repr=False)
 class Played:
-    """What came of the trials of each case, and what reconciliation and the checker found after the last one."""
+    """What came of the runs of each case, and what reconciliation and the checker found after the last one."""
 
     cases: dict[Case, list[Judged]]
     last_report: ReconcileReport | None

@@ -24,20 +24,20 @@ _LEGEND = (
 def lines(results: Results) -> Iterator[str]:
     """The whole report, line by line."""
     yield from _drawn(_singles(results))
-    for step in dict.fromkeys(case.step for case in results if len(case.strikes) == 2):
+    for step in dict.fromkeys(case.step for case in results if len(case.injections) == 2):
         yield from _drawn(_pairs(results, step.do.__name__, step.undo.__name__ if step.undo else ""))
-    trials = [one for some in results.values() for one in some]
+    case_runs = [one for some in results.values() for one in some]
     yield _LEGEND
-    yield f"{len(results)} cases, {len(trials)} checkouts, {sum(bool(one.wrong) for one in trials)} of them wrong"
+    yield f"{len(results)} cases, {len(case_runs)} checkouts, {sum(bool(one.wrong) for one in case_runs)} of them wrong"
 
 
 def _singles(results: Results) -> Table:
     """One row for each fault, one column for each do and undo."""
-    singles = [(case.strikes[0], some) for case, some in results.items() if len(case.strikes) == 1]
-    activities = dict.fromkeys(strike.activity for strike, _ in singles)
+    singles = [(case.injections[0], some) for case, some in results.items() if len(case.injections) == 1]
+    activities = dict.fromkeys(injection.activity for injection, _ in singles)
     table = Table(Column("", no_wrap=True), *activities, box=box.SIMPLE_HEAD)
-    for fault in [one for one in Fault if any(strike.fault == one for strike, _ in singles)]:
-        of_fault = [(strike.activity, some) for strike, some in singles if strike.fault == fault]
+    for fault in [one for one in Fault if any(injection.fault == one for injection, _ in singles)]:
+        of_fault = [(injection.activity, some) for injection, some in singles if injection.fault == fault]
         row = [[one for name, some in of_fault if name == activity for one in some] for activity in activities]
         table.add_row(fault, *map(_cell, row))
     return table
@@ -54,10 +54,10 @@ def _pairs(results: Results, do: str, undo: str) -> Table:
 
 
 def _is(case: Case, activities: tuple[str, str], kinds: tuple[tuple[Fault, ...], tuple[Fault, ...]]) -> bool:
-    """Whether the case is a pair of these two activities, struck by these two kinds of faults."""
-    if tuple(one.activity for one in case.strikes) != activities:
+    """Whether the case is a pair of these two activities, with these two kinds of faults."""
+    if tuple(one.activity for one in case.injections) != activities:
         return False
-    return all(one.fault in kind for one, kind in zip(case.strikes, kinds, strict=True))
+    return all(one.fault in kind for one, kind in zip(case.injections, kinds, strict=True))
 
 
 def _cell(some: Sequence[Judged]) -> str:
@@ -65,7 +65,7 @@ def _cell(some: Sequence[Judged]) -> str:
         return ""
     endings = Counter(_LETTERS.get(one.status or "", "0") for one in some)
     wrong = "!" if any(one.wrong for one in some) else ""
-    slowest_seconds = max(one.trial.duration_seconds for one in some)
+    slowest_seconds = max(one.case_run.duration_seconds for one in some)
     return f"{wrong}{' '.join(f'{n}{letter}' for letter, n in sorted(endings.items()))} {slowest_seconds:.1f}s"
 
 

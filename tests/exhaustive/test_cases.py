@@ -9,11 +9,11 @@ from temporalio import activity
 
 from checkout.domain.messages import Undo
 from tests.exhaustive.books import Traces
+from tests.exhaustive.case_run import CaseRun
 from tests.exhaustive.cases import Case, cases, is_local_first, name_of, triggers
+from tests.exhaustive.environment import request_of
 from tests.exhaustive.faults import DO_KINDS, LOST, UNDO_KINDS, Fault
-from tests.exhaustive.trial import Trial
 from tests.exhaustive.verdict import judge
-from tests.exhaustive.world import request_of
 from workflows import policies
 from workflows.checkout import STEPS
 from workflows.saga import Step
@@ -33,7 +33,7 @@ WITH_A_GIFT = (*STEPS[:-1], Step(Gift.wrap_gift, Gift.unwrap_gift, policy=polici
 
 
 def faults_of(name: str, some: list[Case]) -> set[Fault]:
-    return {case.strikes[0].fault for case in some if [one.activity for one in case.strikes] == [name]}
+    return {case.injections[0].fault for case in some if [one.activity for one in case.injections] == [name]}
 
 
 @pytest.mark.parametrize("steps", [STEPS, WITH_A_GIFT], ids=["today", "with_a_new_step"])
@@ -45,15 +45,15 @@ def test_every_do_and_every_undo_meets_every_fault(steps: tuple[Step[Any, Any], 
             set() if step.undo else {Fault.AFTER_ITS_UNDO}
         )
         if step.undo:
-            # An undo has no undo, no error is for good, and none runs within a workflow task.
+            # An undo has no undo, no error of it is a bug, and none runs within a workflow task.
             assert faults_of(name_of(step.undo), every) == set(Fault) - {*LOST, Fault.AFTER_ITS_UNDO, Fault.IS_A_BUG}
 
 
 @pytest.mark.parametrize("steps", [STEPS, WITH_A_GIFT], ids=["today", "with_a_new_step"])
 def test_every_kind_of_fault_of_a_do_meets_every_kind_of_its_undo(steps: tuple[Step[Any, Any], ...]) -> None:
-    pairs = [case for case in cases(steps) if len(case.strikes) == 2]
+    pairs = [case for case in cases(steps) if len(case.injections) == 2]
     for step in steps:
-        met = {tuple(one.fault for one in case.strikes) for case in pairs if case.step == step}
+        met = {tuple(one.fault for one in case.injections) for case in pairs if case.step == step}
         for do in DO_KINDS.values():
             for undo in UNDO_KINDS.values():
                 assert bool(step.undo) == any(fault in do and other in undo for fault, other in met)
@@ -67,7 +67,7 @@ def test_no_activity_of_the_steps_classes_is_left_out() -> None:
     """A do or an undo that is registered beside the others, and is in no step, would be in no case."""
     rooms = {step.do.__qualname__.split(".")[0]: step.do.__globals__ for step in STEPS}
     registered = {name for room, scope in rooms.items() for name, one in vars(scope[room]).items() if _is_activity(one)}
-    assert registered == {one.activity for case in cases() for one in case.strikes}
+    assert registered == {one.activity for case in cases() for one in case.injections}
 
 
 def test_every_case_has_a_name_of_its_own() -> None:
@@ -93,10 +93,10 @@ CANCELLED: Traces = SOLD | {"checkouts": [{"status": "cancelled", "reason": "pay
 
 
 def judged(traces: Traces) -> tuple[str, ...]:
-    """What is wrong with a checkout of which nothing was struck, and which left these traces."""
+    """What is wrong with a checkout without an injected fault, and which left these traces."""
     case = Case(STEPS[0], ())
-    trial = Trial(case, request_of(case), {}, world=None, ended="completed")  # type: ignore[arg-type]  # It is not played.
-    return judge(trial, defaultdict(list, deepcopy(traces))).wrong
+    case_run = CaseRun(case, request_of(case), {}, environment=None, ended="completed")  # type: ignore[arg-type]  # not played
+    return judge(case_run, defaultdict(list, deepcopy(traces))).wrong
 
 
 def test_a_sale_is_judged_right() -> None:

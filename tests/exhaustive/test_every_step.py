@@ -1,4 +1,4 @@
-"""Every do and every undo, struck by every fault, and pairs of them: nothing is lost, nothing happens twice."""
+"""Every do and every undo with every fault, and pairs of them: nothing is lost, nothing happens twice."""
 
 import pytest
 
@@ -13,10 +13,10 @@ pytestmark = [
 
 
 @pytest.mark.parametrize("case", cases(), ids=lambda case: case.id)
-async def test_a_struck_checkout_ends_as_it_should(played: Played, case: Case) -> None:
+async def test_a_checkout_with_injected_faults_ends_as_expected(played: Played, case: Case) -> None:
     judged = played.cases[case]
     assert judged
-    assert [f"{one.trial.id}, {one.trial.plans}: {what}" for one in judged for what in one.wrong] == []
+    assert [f"{one.case_run.id}, {one.case_run.plans}: {what}" for one in judged for what in one.wrong] == []
 
 
 async def test_afterwards_the_books_agree(played: Played) -> None:

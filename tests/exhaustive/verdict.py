@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from checkout.domain.states import CheckoutStatus, OrderStatus, PaymentStatus, ReservationStatus
 from tests.exhaustive.books import Traces
+from tests.exhaustive.case_run import CaseRun
 from tests.exhaustive.cases import name_of
 from tests.exhaustive.endings import Ending, expected, is_left_undone
 from tests.exhaustive.faults import TOTAL_MINOR
-from tests.exhaustive.trial import Trial
 from workflows.checkout import STEPS
 
 _UNDOS = frozenset(name_of(step.undo) for step in STEPS if step.undo)
@@ -18,30 +18,32 @@ _UNDOS = frozenset(name_of(step.undo) for step in STEPS if step.undo)
 
 @dataclass(frozen=True)
 class Judged:
-    """A trial, how its checkout ended (None: it never began), and everything about it that is not as it must be."""
+    """A run of a case, how its checkout ended (None: it never began), and everything that is wrong with it."""
 
-    trial: Trial
+    case_run: CaseRun
     status: str | None
     wrong: tuple[str, ...]
 
 
-def judge(trial: Trial, traces: Traces) -> Judged:
-    """Compare what came of a trial with what had to come of it."""
-    ending = expected(trial.case)
-    found = list(trial.complaints)
-    found += [f"{one.activity} was never struck" for one in trial.case.strikes if one.activity not in trial.struck]
-    if trial.ended != ending.workflow:
-        found.append(f"the workflow has {trial.ended} instead of {ending.workflow}")
-    found += _wrong_status(trial, traces, ending) + _wrong_runs(trial) + _wrong_effects(traces)
-    if trial.ended != "terminated" and any(one["actor"] == "reconciliation" for one in traces["audit_log"]):
+def judge(case_run: CaseRun, traces: Traces) -> Judged:
+    """Compare what came of the run with what had to come of it."""
+    ending = expected(case_run.case)
+    found = list(case_run.complaints)
+    found += [
+        f"{one.activity} was not injected" for one in case_run.case.injections if one.activity not in case_run.injected
+    ]
+    if case_run.ended != ending.workflow:
+        found.append(f"the workflow has {case_run.ended} instead of {ending.workflow}")
+    found += _wrong_status(case_run, traces, ending) + _wrong_runs(case_run) + _wrong_effects(traces)
+    if case_run.ended != "terminated" and any(one["actor"] == "reconciliation" for one in traces["audit_log"]):
         # What it repairs looks as it should; but a checkout that nobody terminated ends right by itself.
         found.append("reconciliation had to put it right")
-    return Judged(trial, next((one["status"] for one in traces["checkouts"]), None), tuple(found))
+    return Judged(case_run, next((one["status"] for one in traces["checkouts"]), None), tuple(found))
 
 
-def _wrong_status(trial: Trial, traces: Traces, ending: Ending) -> list[str]:
+def _wrong_status(case_run: CaseRun, traces: Traces, ending: Ending) -> list[str]:
     rows = traces["checkouts"]
-    if is_left_undone(trial.case) and not any(traces[name] for name in traces if name != "products"):
+    if is_left_undone(case_run.case) and not any(traces[name] for name in traces if name != "products"):
         return []  # Terminated before its first effect, and cut off: nothing has ever happened.
     if len(rows) != 1:
         return [f"there are {len(rows)} rows of the checkout"]
@@ -50,20 +52,20 @@ def _wrong_status(trial: Trial, traces: Traces, ending: Ending) -> list[str]:
     if status not in ending.statuses or (ending.reason and reason != ending.reason):
         wanted = " or ".join(sorted(ending.statuses))
         found.append(f"it ended {status} ({reason}) instead of {wanted} ({ending.reason})")
-    if trial.is_cancel_refused not in (None, status == CheckoutStatus.CONFIRMED):
-        found.append(f"it ended {status}, and the cancel was {'refused' if trial.is_cancel_refused else 'obeyed'}")
-    if trial.view and (trial.view.status, trial.view.reason) != (status, reason):
-        found.append(f"its workflow says {trial.view.status} ({trial.view.reason}), its row {status} ({reason})")
+    if case_run.is_cancel_refused not in (None, status == CheckoutStatus.CONFIRMED):
+        found.append(f"it ended {status}, and the cancel was {'refused' if case_run.is_cancel_refused else 'obeyed'}")
+    if case_run.view and (case_run.view.status, case_run.view.reason) != (status, reason):
+        found.append(f"its workflow says {case_run.view.status} ({case_run.view.reason}), its row {status} ({reason})")
     return found
 
 
-def _wrong_runs(trial: Trial) -> list[str]:
+def _wrong_runs(case_run: CaseRun) -> list[str]:
     """Every undo that a workflow began has landed, if nobody terminated it; of what was cut off the books tell."""
-    if trial.ended == "terminated":
+    if case_run.ended == "terminated":
         return []
-    begun = {run.activity for run in trial.runs if run.activity in _UNDOS}
-    landed = {run.activity for run in trial.runs if run.error is None or isinstance(run.error, CancelledError)}
-    return [f"{undo} failed for good" for undo in sorted(begun - landed)]
+    begun = {run.activity for run in case_run.runs if run.activity in _UNDOS}
+    landed = {run.activity for run in case_run.runs if run.error is None or isinstance(run.error, CancelledError)}
+    return [f"{undo} never landed" for undo in sorted(begun - landed)]
 
 
 def _wrong_effects(traces: Traces) -> list[str]:

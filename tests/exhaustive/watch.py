@@ -1,7 +1,6 @@
-"""Stands between the worker and its activities, and between these and the world, so that a fault can strike there.
+"""Stands between the worker and its activities, and between these and the world, so that a fault can be injected there.
 
-The product's own activities run unchanged. Database and gateway are wrapped by name of nothing: whatever method they
-have or will have, a call of it is a touch.
+The product's own activities run unchanged. Whatever method database and gateway have, a call of it is a touch.
 """
 
 import asyncio
@@ -12,9 +11,9 @@ from typing import Any, cast
 
 from temporalio import activity, client, worker, workflow
 
-from tests.exhaustive.run import PlannedFailure, Run, current_run
-from tests.exhaustive.strikes import REPEATS, fail_the_local_try, is_due, strike, strike_at_the_end
-from tests.exhaustive.trial import Trial
+from tests.exhaustive.activity_run import ActivityRun, PlannedFailure, current_run
+from tests.exhaustive.case_run import CaseRun
+from tests.exhaustive.injections import REPEATS, fail_the_local_try, inject, inject_at_the_end, is_due
 
 
 class Watched:
@@ -36,9 +35,9 @@ class Watched:
 def _call(method: Callable[..., Any]) -> Callable[..., Any]:
     async def touching(*arguments: Any, **options: Any) -> Any:
         await _before()
-        answer = await method(*arguments, **options)
+        result = await method(*arguments, **options)
         _after()
-        return answer
+        return result
 
     return touching
 
@@ -56,7 +55,7 @@ def _context(method: Callable[..., Any]) -> Callable[..., Any]:
 
 async def _before() -> None:
     if run := current_run.get():
-        await strike(run)
+        await inject(run)
 
 
 def _after() -> None:
@@ -67,22 +66,22 @@ def _after() -> None:
 class Saboteur(client.Interceptor, worker.Interceptor):
     """Put into a client, it comes before every activity of the workers that are built on that client."""
 
-    def __init__(self, trials: Mapping[str, Trial]) -> None:
+    def __init__(self, case_runs: Mapping[str, CaseRun]) -> None:
         super().__init__()
-        self._trials = trials
+        self._case_runs = case_runs
 
     def intercept_activity(self, next: worker.ActivityInboundInterceptor) -> worker.ActivityInboundInterceptor:
-        return _Inbound(next, self._trials)
+        return _Inbound(next, self._case_runs)
 
     def workflow_interceptor_class(
         self, input: worker.WorkflowInterceptorClassInput
     ) -> type[worker.WorkflowInboundInterceptor]:
         """Have workflow tasks lost that a fault wants lost."""
-        trials = self._trials
+        case_runs = self._case_runs
 
         class Losing(worker.WorkflowInboundInterceptor):
             def init(self, outbound: worker.WorkflowOutboundInterceptor) -> None:
-                super().init(_LosesTasks(outbound, trials))
+                super().init(_LosesTasks(outbound, case_runs))
 
         return Losing
 
@@ -90,50 +89,50 @@ class Saboteur(client.Interceptor, worker.Interceptor):
 class _LosesTasks(worker.WorkflowOutboundInterceptor):
     """Fails the workflow task after a local activity, as the death of the worker would: of its end no word remains."""
 
-    def __init__(self, inner: worker.WorkflowOutboundInterceptor, trials: Mapping[str, Trial]) -> None:
+    def __init__(self, inner: worker.WorkflowOutboundInterceptor, case_runs: Mapping[str, CaseRun]) -> None:
         super().__init__(inner)
-        self._trials = trials
+        self._case_runs = case_runs
 
     def start_local_activity(self, input: worker.StartLocalActivityInput) -> workflow.ActivityHandle[Any]:
         handle = super().start_local_activity(input)
-        trial = self._trials.get(workflow.info().workflow_id)
-        if trial is None:
+        case_run = self._case_runs.get(workflow.info().workflow_id)
+        if case_run is None:
             return handle
 
         async def end() -> Any:
-            answer = await handle
-            if trial.loses_task_with == input.activity:
-                trial.loses_task_with = None
+            result = await handle
+            if case_run.loses_task_with == input.activity:
+                case_run.loses_task_with = None
                 raise PlannedFailure("the workflow task is lost")
-            return answer
+            return result
 
         return cast("workflow.ActivityHandle[Any]", asyncio.create_task(end()))
 
 
 class _Inbound(worker.ActivityInboundInterceptor):
-    def __init__(self, inner: worker.ActivityInboundInterceptor, trials: Mapping[str, Trial]) -> None:
+    def __init__(self, inner: worker.ActivityInboundInterceptor, case_runs: Mapping[str, CaseRun]) -> None:
         super().__init__(inner)
-        self._trials = trials
+        self._case_runs = case_runs
 
     def init(self, outbound: worker.ActivityOutboundInterceptor) -> None:
         super().init(_Outbound(outbound))
 
     async def execute_activity(self, input: worker.ExecuteActivityInput) -> Any:
         checkout_id = getattr(input.args[0], "checkout_id", None) if input.args else None
-        trial = self._trials.get(checkout_id) if checkout_id else None
-        if trial is None:
+        case_run = self._case_runs.get(checkout_id) if checkout_id else None
+        if case_run is None:
             return await self.next.execute_activity(input)
 
-        async def execute(run: Run) -> Any:
+        async def execute(run: ActivityRun) -> Any:
             fail_the_local_try(run)
             repeat = REPEATS.get(run.plan.fault) if run.plan and is_due(run) else None
             if repeat:
                 return await repeat(run, lambda: self.next.execute_activity(input))
-            answer = await self.next.execute_activity(input)
-            await strike_at_the_end(run)
-            return answer
+            result = await self.next.execute_activity(input)
+            await inject_at_the_end(run)
+            return result
 
-        return await trial.run(activity.info().activity_type, activity.info().is_local, execute)
+        return await case_run.run(activity.info().activity_type, activity.info().is_local, execute)
 
 
 class _Outbound(worker.ActivityOutboundInterceptor):

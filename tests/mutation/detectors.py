@@ -15,7 +15,7 @@ from tests.mutation.mutation import Campaign, Mutation
 from tests.mutation.product_copy import ROOT, ProductCopy, Ran
 
 _TESTS = "tests/exhaustive/test_every_step.py"
-_CASE = f"{_TESTS}::test_a_struck_checkout_ends_as_it_should"
+_CASE = f"{_TESTS}::test_a_checkout_with_injected_faults_ends_as_expected"
 _AFTERWARDS = re.compile(r"def (test_afterwards_\w+)")
 _TESTS_TIMEOUT_SECONDS = 600
 _CAMPAIGN_TIMEOUT_SECONDS = 900

@@ -49,7 +49,7 @@ MUTATIONS = (
                 "charge = await self._gateway.void(attempt) if attempt.provider_reference else None\n        except",
             ),
         ),
-        cases=("charge_payment-fails_for_good",),
+        cases=("charge_payment-meets_a_bug",),
     ),
     Mutation(
         "captured-taken-for-void",
@@ -62,7 +62,7 @@ MUTATIONS = (
                 "        if charge and charge.status.is_open:\n",
             ),
         ),
-        cases=("charge_payment-fails_for_good",),
+        cases=("charge_payment-meets_a_bug",),
     ),
     Mutation(
         "no-fence",
@@ -82,7 +82,7 @@ MUTATIONS = (
 """,
             ),
         ),
-        cases=("charge_payment-answers_after_its_undo",),
+        cases=("charge_payment-returns_after_its_undo",),
     ),
     Mutation(
         "time-out-is-a-decline",

@@ -44,7 +44,7 @@ MUTATIONS = (
             ),
             Edit(_CHECKOUTS, ").scalar_one()", ").scalar_one_or_none()"),
         ),
-        cases=("reserve_stock-answers_after_its_undo",),
+        cases=("reserve_stock-returns_after_its_undo",),
     ),
     Mutation(
         "sold-stays-on-the-shelf",

@@ -1,14 +1,13 @@
-"""One checkout that is struck, from its start until nothing of it moves any more."""
+"""One checkout with injected faults, from its start until nothing of it moves any more."""
 
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from temporalio.client import (
-    Client,
     WorkflowFailureError,
     WorkflowHandle,
     WorkflowUpdateFailedError,
@@ -19,38 +18,29 @@ from temporalio.exceptions import ApplicationError, TerminatedError
 from checkout.domain.messages import CheckoutRequest
 from checkout.domain.view import CheckoutView
 from checkout.temporal.names import TASK_QUEUE
+from tests.exhaustive.activity_run import ActivityRun, Plan, current_run
 from tests.exhaustive.cases import Case
-from tests.exhaustive.run import Plan, Run, current_run
 from workflows.checkout import CheckoutWorkflow
 
-#: Far more than any trial takes; what is not at rest by then hangs.
+if TYPE_CHECKING:
+    from tests.exhaustive.environment import Environment
+
+#: Far more than any of them takes; what is not at rest by then hangs.
 _AT_REST_WITHIN_SECONDS = 120
 
 
-class World(Protocol):
-    """What a trial needs of the servers around it."""
-
-    client: Client
-
-    async def traces(self, checkout_id: str) -> dict[str, Any]:
-        """Everything that tables and ledger have of a checkout."""
-
-    async def reconciled(self) -> None:
-        """Wait for the end of a reconciliation that begins after this call."""
-
-
 @dataclass(repr=False)
-class Trial:
-    """One checkout of a case: what strikes it, and what came of it."""
+class CaseRun:
+    """One checkout of a case: what is injected, and what came of it."""
 
     case: Case
     request: CheckoutRequest
     plans: dict[str, Plan]
-    world: World
-    runs: list[Run] = field(default_factory=list)
+    environment: "Environment"
+    runs: list[ActivityRun] = field(default_factory=list)
     #: What went wrong that is not to be seen in the books.
     complaints: list[str] = field(default_factory=list)
-    struck: set[str] = field(default_factory=set)
+    injected: set[str] = field(default_factory=set)
     #: The activity with whose end the workflow task in which it runs is lost.
     loses_task_with: str | None = None
     #: The customer's cancel, and whether it was refused because the order is confirmed; None while nobody knows.
@@ -70,14 +60,14 @@ class Trial:
     @property
     def handle(self) -> WorkflowHandle[CheckoutWorkflow, CheckoutView]:
         """Its workflow."""
-        return self.world.client.get_workflow_handle_for(CheckoutWorkflow.run, self.id)
+        return self.environment.client.get_workflow_handle_for(CheckoutWorkflow.run, self.id)
 
     async def play(self) -> None:
         """Buy, and return when nothing of the checkout moves any more."""
         began = time.perf_counter()
         try:
             async with asyncio.timeout(_AT_REST_WITHIN_SECONDS):
-                await self.world.client.start_workflow(
+                await self.environment.client.start_workflow(
                     CheckoutWorkflow.run, self.request, id=self.id, task_queue=TASK_QUEUE
                 )
                 await self.over
@@ -86,7 +76,7 @@ class Trial:
                 self.complaints += [f"{error!r} {getattr(error, 'status', '')}" for error in failed if error]
                 await self._hear_of_the_cancel()
                 if self.ended == "terminated":  # What came late may have opened the checkout anew.
-                    await self.world.reconciled()
+                    await self.environment.reconciled()
         except TimeoutError:
             self.over.cancel()
             stuck = [f"{one.activity} (frozen: {one.is_frozen})" for one in self.runs if not one.is_over]
@@ -114,7 +104,7 @@ class Trial:
         except WorkflowFailureError as error:
             self.ended = "terminated" if isinstance(error.cause, TerminatedError) else "failed"
         if self.ended == "terminated":
-            await self.world.reconciled()
+            await self.environment.reconciled()
         await self._wait(lambda run: run.is_over or run.is_frozen)
 
     def act(self, what: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
@@ -122,7 +112,7 @@ class Trial:
         self._acts.append(asyncio.ensure_future(what))
         return self._acts[-1]
 
-    async def freeze(self, run: Run) -> None:
+    async def freeze(self, run: ActivityRun) -> None:
         """Hold a run until all the others are over, deaf to everything, as a worker that was stopped."""
         if self.over.done():  # Nobody else is left: this run is itself the late one's undo.
             return
@@ -134,11 +124,11 @@ class Trial:
             except asyncio.CancelledError:
                 continue
         run.is_frozen = False
-        run.found = await self.world.traces(self.id)
+        run.found = await self.environment.traces(self.id)
 
-    async def run(self, activity: str, is_local: bool, execute: Callable[[Run], Awaitable[Any]]) -> Any:
-        """Run an activity of this checkout, and strike it if that is planned."""
-        run = Run(self, activity, is_local, self.plans.get(activity))
+    async def run(self, activity: str, is_local: bool, execute: Callable[[ActivityRun], Awaitable[Any]]) -> Any:
+        """Run an activity of this checkout, and inject the fault that is planned for it."""
+        run = ActivityRun(self, activity, is_local, self.plans.get(activity))
         self.runs.append(run)
         token = current_run.set(run)
         try:
@@ -152,13 +142,13 @@ class Trial:
             run.is_over = True
             self._tell()
 
-    async def _compare(self, run: Run) -> None:
+    async def _compare(self, run: ActivityRun) -> None:
         """One that comes after its checkout has ended changes nothing. Of one that none has heard of, nothing ended."""
-        if run.found and run.found["checkouts"] and (now := await self.world.traces(self.id)) != run.found:
+        if run.found and run.found["checkouts"] and (now := await self.environment.traces(self.id)) != run.found:
             changed = sorted(name for name in now if now[name] != run.found[name])
             self.complaints.append(f"{run.activity} came late, and changed {', '.join(changed)}")
 
-    async def _wait(self, is_so: Callable[[Run], bool]) -> None:
+    async def _wait(self, is_so: Callable[[ActivityRun], bool]) -> None:
         while not all(is_so(run) for run in self.runs):
             await self._changed.wait()
 

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any
 from tests.exhaustive.faults import Fault
 
 if TYPE_CHECKING:
-    from tests.exhaustive.trial import Trial
+    from tests.exhaustive.case_run import CaseRun
 
 
 class PlannedFailure(Exception):
-    """What a struck activity fails with."""
+    """What an injected fault has an activity fail with."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A fault, and the touch before which it strikes. ``fails_locally``: only once a try within the task has failed."""
+    """A fault, and the touch before which it comes. ``fails_locally``: only once a try within the task has failed."""
 
     fault: Fault
     place: int = 0
@@ -24,10 +24,10 @@ class Plan:
 
 
 @dataclass
-class Run:
+class ActivityRun:
     """One run of an activity. ``touched`` is how often it has touched the world."""
 
-    trial: "Trial"
+    case_run: "CaseRun"
     activity: str
     is_local: bool
     plan: Plan | None = None
@@ -40,4 +40,4 @@ class Run:
 
 
 #: The run that the present task belongs to.
-current_run: ContextVar[Run | None] = ContextVar("current_run", default=None)
+current_run: ContextVar[ActivityRun | None] = ContextVar("current_run", default=None)

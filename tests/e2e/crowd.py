@@ -14,7 +14,7 @@ from tests.support.dev_process import DevProcess
 
 
 @dataclass(frozen=True)
-class Answer:
+class Response:
     """What a buyer was told, and after how long. ``body`` is a view or a problem."""
 
     status: int
@@ -43,7 +43,7 @@ class Crowd:
         self._writers: list[asyncio.StreamWriter] = []
         self._idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
 
-    async def buy(self, sku: str, *, key: str | None = None, wait: int = 25) -> Answer:
+    async def buy(self, sku: str, *, key: str | None = None, wait: int = 25) -> Response:
         """One unit of the article."""
         body = {
             "customer_id": "cus_42",
@@ -56,8 +56,8 @@ class Crowd:
 
     async def request(
         self, verb: str, path: str, body: dict[str, Any] | None = None, headers: Mapping[str, str] = {}
-    ) -> Answer:
-        """One request, and its answer."""
+    ) -> Response:
+        """One request, and its response."""
         begun = time.perf_counter()
         reader, writer = self._idle.pop() if self._idle else await self._connect()
         try:
@@ -65,11 +65,11 @@ class Crowd:
             status, received = _head(await reader.readuntil(b"\r\n\r\n"))
             content = await reader.readexactly(int(received.get("content-length", "0")))
         except BaseException:
-            writer.close()  # What is left of this answer must not be taken for the next.
+            writer.close()  # What is left of this response must not be taken for the next.
             raise
         self._idle.append((reader, writer))
         seconds = time.perf_counter() - begun
-        return Answer(status, received, json.loads(content) if b"{" in content[:1] else {}, seconds)
+        return Response(status, received, json.loads(content) if b"{" in content[:1] else {}, seconds)
 
     async def close(self) -> None:
         """Close every connection."""

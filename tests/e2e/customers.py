@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from itertools import count
 
 from checkout.config.settings import ApiSettings
-from tests.e2e.crowd import Answer, Crowd
+from tests.e2e.crowd import Crowd, Response
 
 #: How much longer than usual it is measured.
 SCALE = int(os.environ.get("OVERLOAD_SCALE", "1"))
@@ -24,14 +24,14 @@ LEAST_ROUNDS, MOST_ROUNDS = 3 * SCALE, 8 * SCALE
 BOOKS = [f"BOOK-{n}" for n in range(10)]
 
 
-def served(answers: Sequence[Answer]) -> list[Answer]:
+def served(responses: Sequence[Response]) -> list[Response]:
     """Those whose checkout came to its end while they waited."""
-    return [answer for answer in answers if answer.status == 200]
+    return [response for response in responses if response.status == 200]
 
 
-def quantile_ms(answers: Sequence[Answer], part: float) -> float:
+def quantile_ms(responses: Sequence[Response], part: float) -> float:
     """How long all but the slowest of them waited: those beyond this part."""
-    ordered = sorted(answer.seconds for answer in answers)
+    ordered = sorted(response.seconds for response in responses)
     return 1000 * ordered[min(len(ordered) - 1, int(part * len(ordered)))] if ordered else 0.0
 
 
@@ -39,7 +39,7 @@ class Market:
     """Regulars, who keep the shop as busy as it likes to be, and floods of others who come on top of that."""
 
     def __init__(self, crowd: Crowd) -> None:
-        self.answers: list[Answer] = []
+        self.responses: list[Response] = []
         #: How many times its pace was offered -> how many customers were served in each window of that kind.
         self.served: dict[int, list[int]] = {0: [], 3: [], 10: []}
         self._crowd = crowd
@@ -48,8 +48,8 @@ class Market:
     async def come_and_go(self, place: int) -> None:
         """A regular, who buys one book after the other."""
         while True:
-            answer = await self._buy(BOOKS[place % len(BOOKS)])
-            if answer.was_shed:
+            response = await self._buy(BOOKS[place % len(BOOKS)])
+            if response.was_shed:
                 # Sooner than they are told, and as slowly as a person: the shop has to be asked all the time.
                 await asyncio.sleep(0.2)
 
@@ -59,9 +59,9 @@ class Market:
         It is first come, first served: whoever is served at first came in the window before, and is not counted.
         """
         await self._flood(times, _LONGEST_WAIT_SECONDS)
-        before = len(served(self.answers))
+        before = len(served(self.responses))
         await self._flood(times, WINDOW_SECONDS)
-        self.served[times].append(len(served(self.answers)) - before)
+        self.served[times].append(len(served(self.responses)) - before)
 
     async def _flood(self, times: int, seconds: float) -> None:
         begun, came = time.perf_counter(), 0
@@ -91,23 +91,23 @@ class Market:
         return rounds >= MOST_ROUNDS or (rounds >= LEAST_ROUNDS and self.goodput >= enough)
 
     async def last_visitor(self) -> None:
-        """Wait until everybody has been answered."""
+        """Wait until everybody has a response."""
         await asyncio.gather(*self._visitors)
 
     async def _visit(self, sku: str) -> None:
         await self._buy(sku)
 
-    async def _buy(self, sku: str) -> Answer:
-        answer = await self._crowd.buy(sku)
-        self.answers.append(answer)
-        return answer
+    async def _buy(self, sku: str) -> Response:
+        response = await self._crowd.buy(sku)
+        self.responses.append(response)
+        return response
 
 
 class Rush:
-    """Everybody wants one unit of the same article, and comes back when told to, until they are answered."""
+    """Everybody wants one unit of the same article, and comes back when told to, until they have a result."""
 
     def __init__(self, crowd: Crowd, buyers: int) -> None:
-        self.answers: list[Answer] = []
+        self.responses: list[Response] = []
         self._goes_on = asyncio.Event()
         self._crowd = crowd
         self._buyers = buyers
@@ -115,23 +115,23 @@ class Rush:
         self._asking = 0
 
     @property
-    def bought(self) -> list[Answer]:
+    def bought(self) -> list[Response]:
         """Those who got one."""
-        return [answer for answer in served(self.answers) if answer.body["status"] == "confirmed"]
+        return [response for response in served(self.responses) if response.body["status"] == "confirmed"]
 
     async def insist(self) -> None:
         """One buyer."""
-        key, answer = uuid.uuid4().hex, None
-        while answer is None or answer.status != 200:
-            await self._door_opens(answer)
+        key, response = uuid.uuid4().hex, None
+        while response is None or response.status != 200:
+            await self._door_opens(response)
             self._asking += 1
-            answer = await self._crowd.buy("HOT", key=key)
+            response = await self._crowd.buy("HOT", key=key)
             self._asking -= 1
-            self.answers.append(answer)
-            if answer.status != 200:
-                await asyncio.sleep(answer.retry_after_seconds)
+            self.responses.append(response)
+            if response.status != 200:
+                await asyncio.sleep(response.retry_after_seconds)
 
-    async def _door_opens(self, told: Answer | None) -> None:
+    async def _door_opens(self, told: Response | None) -> None:
         """Nobody asks while the others are measured alone; later they come back out of step."""
         while not self._goes_on.is_set():
             await self._goes_on.wait()
@@ -139,15 +139,15 @@ class Rush:
 
     async def opens(self) -> None:
         """Open the door, and wait until the first storm is over: whoever was quick is served, the others come back."""
-        before = len(self.answers)
+        before = len(self.responses)
         self._goes_on.set()
-        while len(self.answers) < max(self._buyers, before + 50) or self._asking > 8:
+        while len(self.responses) < max(self._buyers, before + 50) or self._asking > 8:
             await asyncio.sleep(0.05)
 
     async def last_buyer(self) -> None:
-        """Open the door for good, and wait until everybody has an answer that is one."""
+        """Open the door, and wait until everybody has bought or was refused."""
         self._goes_on.set()
-        while len(served(self.answers)) < self._buyers:
+        while len(served(self.responses)) < self._buyers:
             await asyncio.sleep(0.05)
 
     def closes(self) -> None:
@@ -165,7 +165,7 @@ class Others:
 
     def __init__(self, crowd: Crowd) -> None:
         #: When they came -> what they were told.
-        self.told: dict[str, list[Answer]] = {"alone": [], "in the rush": [], "between": []}
+        self.told: dict[str, list[Response]] = {"alone": [], "in the rush": [], "between": []}
         self._crowd = crowd
         self._when = "between"
         self._came: Counter[str] = Counter()
@@ -188,9 +188,9 @@ class Others:
             await asyncio.sleep(0.01)
 
     @property
-    def answers(self) -> list[Answer]:
+    def responses(self) -> list[Response]:
         """What all of them were told."""
-        return [answer for answers in self.told.values() for answer in answers]
+        return [response for responses in self.told.values() for response in responses]
 
     @property
     def slower(self) -> float:

@@ -15,7 +15,7 @@ from tests.support.dev_process import DevProcess
 from tests.support.invariants import violations
 
 FINAL = {"confirmed", "cancelled", "rejected"}
-#: What a client should answer by asking again.
+#: Statuses after which a client should ask again.
 TRY_AGAIN = {429, 503}
 LINES = [{"sku": "MUG-WHITE", "quantity": 1}, {"sku": "MUG-BLACK", "quantity": 2}]
 
@@ -58,10 +58,10 @@ class Driver:
     async def _insist(self, client: httpx.AsyncClient, verb: str, path: str, **more: Any) -> dict[str, Any]:
         while True:
             with suppress(httpx.TransportError):
-                answer = await client.request(verb, path, **more)
-                if answer.status_code < 300:
-                    return dict(answer.json())
-                assert answer.status_code in TRY_AGAIN, answer.text
+                response = await client.request(verb, path, **more)
+                if response.status_code < 300:
+                    return dict(response.json())
+                assert response.status_code in TRY_AGAIN, response.text
             await asyncio.sleep(0.1)
 
 

@@ -23,14 +23,14 @@ LISTEN = "import socket, time; s = socket.create_server(('127.0.0.1', {port})); 
 def program(script: str, port: int, ready: Callable[[], Awaitable[bool]] | None = None, **changes: float) -> Program:
     """A child that runs a line of Python."""
 
-    async def answers() -> bool:
+    async def responds() -> bool:
         return await listens(port)
 
     return Program(
         role="child",
         command=(sys.executable, "-c", script.format(port=port)),
         port=port,
-        is_ready=ready or answers,
+        is_ready=ready or responds,
         environment={"PATH": os.defpath},
         start_timeout_seconds=changes.get("start", 20),
         stop_timeout_seconds=changes.get("stop", 10),

@@ -20,7 +20,7 @@ from sqlalchemy import text
 
 from checkout.config.settings import DatabaseSettings
 from checkout.db.session import create_engine
-from tests.e2e.crowd import Answer, crowd_before
+from tests.e2e.crowd import Response, crowd_before
 from tests.e2e.customers import BOOKS, REGULARS, SCALE, WINDOW_SECONDS, Market, Others, Rush, quantile_ms, served
 from tests.e2e.driver import FINAL, Driver, driving, everything_agrees
 from tests.support.dev_process import DevProcess, checkout_dev, temporary_directory
@@ -63,21 +63,21 @@ async def test_ten_times_more_than_it_can_do_is_refused_fast_and_the_rest_goes_o
     async with crowd_before(stack) as crowd, driving(stack) as driver:
         market = Market(crowd)
         async with beside(*(market.come_and_go(place) for place in range(REGULARS))):
-            while len(served(market.answers)) < REGULARS:
+            while len(served(market.responses)) < REGULARS:
                 await asyncio.sleep(0.05)
             while not market.is_decided(0.8):
                 for times in market.served:
                     await market.window(times)
             await market.last_visitor()
-        shed = [answer for answer in market.answers if answer.was_shed]
+        shed = [response for response in market.responses if response.was_shed]
         report(market, shed)
 
-        assert {answer.status for answer in market.answers} <= {200, 202, 429, 503}
-        assert all(1 <= answer.retry_after_seconds <= 60 for answer in shed)
-        assert "overloaded" in {answer.body["code"] for answer in shed} <= {"overloaded", "article_in_demand"}
+        assert {response.status for response in market.responses} <= {200, 202, 429, 503}
+        assert all(1 <= response.retry_after_seconds <= 60 for response in shed)
+        assert "overloaded" in {response.body["code"] for response in shed} <= {"overloaded", "article_in_demand"}
         assert quantile_ms(shed, 0.5) < 50
         assert market.goodput >= 0.8
-        await settled_right(stack, driver, market.answers)
+        await settled_right(stack, driver, market.responses)
 
 
 async def test_a_rush_for_one_article_does_not_keep_the_buyers_of_others_waiting(stack: DevProcess) -> None:
@@ -97,46 +97,46 @@ async def test_a_rush_for_one_article_does_not_keep_the_buyers_of_others_waiting
                 await rush.last_buyer()
         report_rush(others, rush)
 
-        assert {answer.status for answer in others.answers} == {200}
+        assert {response.status for response in others.responses} == {200}
         assert others.slower <= 2
-        shed = {answer.body["code"] for answer in rush.answers if answer.was_shed}
+        shed = {response.body["code"] for response in rush.responses if response.was_shed}
         assert "article_in_demand" in shed
         assert shed <= {"article_in_demand", "overloaded"}
-        ends = Counter((answer.body["status"], answer.body["reason"]) for answer in served(rush.answers))
+        ends = Counter((response.body["status"], response.body["reason"]) for response in served(rush.responses))
         assert ends["confirmed", None] == units
         assert set(ends) == {("confirmed", None), ("rejected", "out_of_stock")}
         assert SCALE == 1 or ends["rejected", "out_of_stock"] == buyers - units
-        await settled_right(stack, driver, others.answers + rush.answers)
+        await settled_right(stack, driver, others.responses + rush.responses)
 
 
-async def settled_right(stack: DevProcess, driver: Driver, answers: Sequence[Answer]) -> None:
+async def settled_right(stack: DevProcess, driver: Driver, responses: Sequence[Response]) -> None:
     """Everything that was accepted has come to an end, and tables and ledger agree on it."""
     async with httpx.AsyncClient(base_url=stack.info["api_url"], trust_env=False) as client:
         while "checkout_api_under_way 0.0" not in (await client.get("/metrics")).text:
             await asyncio.sleep(0.1)
-    accepted = [answer.body for answer in answers if not answer.was_shed]
+    accepted = [response.body for response in responses if not response.was_shed]
     views = [view if view["status"] in FINAL else await driver.end(view["id"]) for view in accepted]
     assert {view["status"] for view in views} <= {"confirmed", "rejected"}
     await everything_agrees(stack, driver, views)
 
 
-def report(market: Market, shed: Sequence[Answer]) -> None:
+def report(market: Market, shed: Sequence[Response]) -> None:
     """What was measured, for whoever runs it with -s."""
     calm = statistics.fmean(market.served[0])
     for times, counts in market.served.items():
         per_second, of_calm = statistics.fmean(counts) / WINDOW_SECONDS, statistics.fmean(counts) / calm
         print(f"{times:2d} times on top: {per_second:.1f} served a second, {of_calm:.2f} of calm {counts}")  # noqa: T201
-    waited = [f"{quantile_ms(served(market.answers), part):.0f}" for part in (0.5, 0.99)]
+    waited = [f"{quantile_ms(served(market.responses), part):.0f}" for part in (0.5, 0.99)]
     refused = [f"{quantile_ms(shed, part):.1f}" for part in (0.5, 0.99, 1)]
     print(f"served: p50, p99 {waited} ms; {len(shed)} shed: p50, p99, max {refused} ms")  # noqa: T201
 
 
 def report_rush(others: Others, rush: Rush) -> None:
     """The same for the rush."""
-    for when, answers in others.told.items():
-        p50, p95 = quantile_ms(answers, 0.5), quantile_ms(answers, 0.95)
-        print(f"{len(answers)} other buyers {when}: p50 {p50:.0f} ms, p95 {p95:.0f} ms")  # noqa: T201
-    shed = [answer for answer in rush.answers if answer.was_shed]
+    for when, responses in others.told.items():
+        p50, p95 = quantile_ms(responses, 0.5), quantile_ms(responses, 0.95)
+        print(f"{len(responses)} other buyers {when}: p50 {p50:.0f} ms, p95 {p95:.0f} ms")  # noqa: T201
+    shed = [response for response in rush.responses if response.was_shed]
     refused = [f"{quantile_ms(shed, part):.1f}" for part in (0.5, 0.99, 1)]
-    ended = Counter(answer.body["status"] for answer in served(rush.answers))
+    ended = Counter(response.body["status"] for response in served(rush.responses))
     print(f"the rush: {dict(ended)}; {len(shed)} shed: p50, p99, max {refused} ms")  # noqa: T201

@@ -19,10 +19,10 @@ _CASE = f"{_TESTS}::test_a_checkout_with_injected_faults_ends_as_expected"
 _AFTERWARDS = re.compile(r"def (test_afterwards_\w+)")
 _TESTS_TIMEOUT_SECONDS = 600
 _CAMPAIGN_TIMEOUT_SECONDS = 900
-#: What pytest and a campaign answer when something is wrong with the product, and not with how they were called.
+#: The exit status of pytest and of a campaign when something is wrong with the product.
 _FOUND = 1
-#: Where pytest shows what is wrong: behind the plans of a trial's faults; in a trial that nothing should disturb; in a
-#: list of mismatches; in a list of violations.
+#: Where pytest shows what is wrong: behind the plans of a run's faults; in a run without faults; in a list of
+#: mismatches; in a list of violations.
 _WRONG = (
     re.compile(r"\)\}: (.+?)(?:[\"'](?:, [\"'].*|\].*)?)?$", re.MULTILINE),
     re.compile(r"complaints=\[[\"']([^\"']+)"),

@@ -20,7 +20,7 @@ MUTATIONS = (
     ),
     Mutation(
         "another-body-under-the-key",
-        "A used idempotency key is accepted with another body, and answered with the first one's checkout.",
+        "A used idempotency key is accepted with another body, and the first one's checkout returned.",
         (Edit(_DESK, 'if memo.get("fingerprint") != ownership.fingerprint:', 'if "fingerprint" not in memo:'),),
         campaign=Campaign("2 client-other-body", checkouts=60),
     ),

@@ -86,7 +86,7 @@ MUTATIONS = (
     ),
     Mutation(
         "time-out-is-a-decline",
-        "A call whose answer was lost counts as declined, so the customer pays in another way as well.",
+        "A call whose response was lost counts as declined, so the customer pays in another way as well.",
         (
             Edit(
                 _PAYMENTS,

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 
 from tests.property.profile import examples, is_long
-from tests.property.shop import Json, Shop, open_shop
+from tests.property.stack_client import Json, StackClient, connect_to_stack
 from tests.support.dev_process import DevProcess, checkout_dev, temporary_directory
 
 #: Short enough to be waited for, long enough for a customer on a loaded machine.
@@ -60,7 +60,7 @@ def stack_info(stack: DevProcess) -> Json:
 
 
 @pytest.fixture
-def shop(stack_info: Json) -> Iterator[Shop]:
-    """The stack as a shop; its clients block, so a test uses it in a thread."""
-    with open_shop(stack_info) as shop:
-        yield shop
+def stack_client(stack_info: Json) -> Iterator[StackClient]:
+    """Its calls block, so a test makes them in a thread."""
+    with connect_to_stack(stack_info) as stack_client:
+        yield stack_client

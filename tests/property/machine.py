@@ -8,11 +8,11 @@ from hypothesis.stateful import Bundle, initialize, multiple, precondition, rule
 
 from tests.property.carts import HASTE, METHODS, carts
 from tests.property.purchase import BUSY, UNDOING, Purchase
-from tests.property.shop import PATIENCE_SECONDS, Json, Shop
-from tests.property.till import Till
+from tests.property.stack_client import TIMEOUT_SECONDS, Json, StackClient
+from tests.property.steps import Steps
 
 
-class Machine(Till):
+class Machine(Steps):
     """Any number of steps by anybody, and then an end to everything."""
 
     purchases: Bundle[Purchase] = Bundle("purchases")
@@ -22,7 +22,7 @@ class Machine(Till):
     @initialize(target=purchases, wanted=st.lists(carts(), min_size=3, max_size=5), haste=HASTE)
     def open(self, wanted: list[Json], haste: bool) -> Any:
         """The first customers. What fails until the provider recovers fails again."""
-        self.shop.set_faults(recovered=False)
+        self.client.set_faults(recovered=False)
         accepted = self.ask_for_carts(wanted, presses=1)
         for purchase in accepted:
             self.look_at(purchase, haste)
@@ -37,29 +37,29 @@ class Machine(Till):
     def ask_again(self, purchase: Purchase) -> None:
         """The same key with the same body, however it is written, is the same checkout."""
         singly = [{**line, "quantity": 1} for line in purchase.body["lines"] for _ in range(line["quantity"])]
-        answer = self.post(purchase.key, dict(reversed({**purchase.body, "lines": singly}.items())))
-        assert (answer.status_code, answer.headers["Idempotent-Replayed"]) == (202, "true"), answer.text
-        self.see(purchase, answer)
+        response = self.post(purchase.key, dict(reversed({**purchase.body, "lines": singly}.items())))
+        assert (response.status_code, response.headers["Idempotent-Replayed"]) == (202, "true"), response.text
+        self.see(purchase, response)
 
     @rule(purchase=purchases, change=st.sampled_from([{"customer_id": "cus_other"}, {"payment_method": "pm_other"}]))
     def ask_for_something_else(self, purchase: Purchase, change: Json) -> None:
         """The same key with another body is refused."""
-        answer = self.post(purchase.key, purchase.body | change)
-        assert (answer.status_code, answer.json().get("code")) == (422, "idempotency_key_reused"), answer.text
+        response = self.post(purchase.key, purchase.body | change)
+        assert (response.status_code, response.json().get("code")) == (422, "idempotency_key_reused"), response.text
 
     @rule(purchase=purchases)
     def look(self, purchase: Purchase) -> None:
         """A view that the client has is not sent again; a final one never changes."""
-        answer = self.shop.look(purchase.id, unless=purchase.tag)
-        if answer.status_code == 304:
-            assert (answer.headers["ETag"], answer.content) == (purchase.tag, b""), purchase
+        response = self.client.look(purchase.id, unless=purchase.tag)
+        if response.status_code == 304:
+            assert (response.headers["ETag"], response.content) == (purchase.tag, b""), purchase
         else:
-            self.see(purchase, answer)
+            self.see(purchase, response)
 
     @rule(purchase=purchases)
     def wait(self, purchase: Purchase) -> None:
         """Whatever is asked for settles, unless what is to be given back waits for the provider."""
-        self.see(purchase, self.shop.look(purchase.id, wait_seconds=20))
+        self.see(purchase, self.client.look(purchase.id, wait_seconds=20))
         waits = purchase.status == "compensating" and purchase.is_disturbed
         assert waits or purchase.status not in BUSY, purchase
 
@@ -76,9 +76,9 @@ class Machine(Till):
         if purchase is None:
             return
         payment = purchase.view["payment"]
-        answer = self.shop.provider.post(f"{payment['next_action']['url']}/{outcome}")
-        assert answer.status_code in (200, 303, 409), answer.text
-        if answer.status_code != 409:
+        response = self.client.provider.post(f"{payment['next_action']['url']}/{outcome}")
+        assert response.status_code in (200, 303, 409), response.text
+        if response.status_code != 409:
             (purchase.approved if outcome == "approve" else purchase.failed).add(payment["attempts"])
 
     @rule(purchase=purchases, method=METHODS, does=st.sampled_from(["pay", "retry", "resolve"]), haste=HASTE)
@@ -103,12 +103,12 @@ class Machine(Till):
     @rule(purchase=purchases)
     def support_reads(self, purchase: Purchase) -> None:
         """Support sees what the customer sees, and the story of it."""
-        answer = self.shop.insist(self.shop.support, "GET", f"/v1/support/checkouts/{purchase.id}")
-        assert answer.status_code == 200, answer.text
-        dossier = answer.json()
-        self.model.observe(purchase, {name: dossier[name] for name in purchase.view})
-        assert dossier["timeline"] or purchase.status == "processing", dossier
-        assert bool(dossier["can"]) == (purchase.status in ("processing", "awaiting_payment", "payment_stuck")), dossier
+        response = self.client.insist(self.client.support, "GET", f"/v1/support/checkouts/{purchase.id}")
+        assert response.status_code == 200, response.text
+        detail = response.json()
+        self.model.observe(purchase, {name: detail[name] for name in purchase.view})
+        assert detail["timeline"] or purchase.status == "processing", detail
+        assert bool(detail["can"]) == (purchase.status in ("processing", "awaiting_payment", "payment_stuck")), detail
 
     @rule(which=st.integers(0, 9), method=st.none() | METHODS)
     def support_tries_again(self, which: int, method: str | None) -> None:
@@ -129,33 +129,33 @@ class Machine(Till):
     def provider_fails(self, fault: Json) -> None:
         """It is away, or broken, or mute, or slower than anybody waits for."""
         self.model.provider_fails()
-        self.shop.set_faults(**fault)
+        self.client.set_faults(**fault)
 
     @rule()
     def provider_recovers(self) -> None:
         """Everything is well again, also for the methods that were unavailable."""
         self.model.provider_recovers()
-        self.shop.recover()
+        self.client.recover()
 
     @rule(mode=st.sampled_from(["normal", "off", "duplicate", "shuffle"]))
     def webhooks_are(self, mode: str) -> None:
         """Events only make things faster, so the model knows nothing of them."""
-        self.shop.set_faults(webhooks=mode)
+        self.client.set_faults(webhooks=mode)
 
     @rule(sku=st.sampled_from(["MUG", "CUP"]), units=st.integers(1, 5))
     def goods_come_in(self, sku: str, units: int) -> None:
         """Stock is received while it is being sold."""
         self.model.receive(f"{self.name}-{sku}", units)
-        self.shop.receive(f"{self.name}-{sku}", units)
+        self.client.receive(f"{self.name}-{sku}", units)
 
     @rule(price_minor=st.integers(100, 2000))
     def price_changes(self, price_minor: int) -> None:
         """Orders keep their prices; so that the model knows which, everybody under way gets an order first."""
         for purchase in self.model.purchases:
             while not purchase.is_final and purchase.ordered is None and purchase.status not in UNDOING:
-                self.see(purchase, self.shop.look(purchase.id, wait_seconds=1))
+                self.see(purchase, self.client.look(purchase.id, wait_seconds=1))
         self.model.prices[f"{self.name}-MUG"] = price_minor
-        self.shop.reprice(f"{self.name}-MUG", price_minor)
+        self.client.reprice(f"{self.name}-MUG", price_minor)
 
     # How it ends.
 
@@ -166,29 +166,29 @@ class Machine(Till):
             self._bring_to_an_end(purchase)
         for sku in self.model.prices:
             left = self.model.received(sku) - self.model.sold(sku)
-            assert self.shop.shelf(sku) == (left, 0), (sku, left, self.shop.shelf(sku))
+            assert self.client.shelf(sku) == (left, 0), (sku, left, self.client.shelf(sku))
             assert left >= 0, sku
-        self.model.check_ledger(self.shop.ledger())
-        assert self.shop.violations() == []
+        self.model.check_ledger(self.client.ledger())
+        assert self.client.violations() == []
 
     def _bring_to_an_end(self, purchase: Purchase) -> None:
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        deadline = time.monotonic() + TIMEOUT_SECONDS
         while not purchase.is_final:
             assert time.monotonic() < deadline, f"it comes to no end: {purchase}"
-            self.see(purchase, self.shop.look(purchase.id, wait_seconds=20))
+            self.see(purchase, self.client.look(purchase.id, wait_seconds=20))
             attempt = purchase.view["payment"]["attempts"]
             if purchase.status == "awaiting_payment" and attempt in purchase.approved:
                 # Who has approved is not cancelled here: the money is there, and has to be found.
-                self.see(purchase, self.shop.look(purchase.id, wait_seconds=20, unless=purchase.tag))
+                self.see(purchase, self.client.look(purchase.id, wait_seconds=20, unless=purchase.tag))
             elif purchase.status in ("awaiting_payment", "payment_stuck"):
                 self.cancel_for(purchase, "support")
 
 
-def machine_on(shop: Shop) -> type[Machine]:
-    """The machine that works on this shop."""
+def machine_on(client: StackClient) -> type[Machine]:
+    """The machine that works with this client."""
 
-    class MachineOnThisShop(Machine):
+    class MachineOnThisStack(Machine):
         def __init__(self) -> None:
-            super().__init__(shop)
+            super().__init__(client)
 
-    return MachineOnThisShop
+    return MachineOnThisStack

@@ -8,7 +8,7 @@ from collections import Counter
 from typing import Any
 
 from tests.property.purchase import BUSY, FINAL, LATER, REFUSALS, Ending, Purchase
-from tests.property.shop import Article
+from tests.property.stack_client import Article
 
 Json = dict[str, Any]
 MAX_TOTAL_MINOR = 999_999_999_999

@@ -6,8 +6,8 @@ from hypothesis import settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from tests.property.machine import machine_on
-from tests.property.shop import Shop
+from tests.property.stack_client import StackClient
 
 
-async def test_whatever_happens_in_whatever_order_the_model_allows_it(shop: Shop) -> None:
-    await asyncio.to_thread(run_state_machine_as_test, machine_on(shop), settings=settings())
+async def test_whatever_happens_in_whatever_order_the_model_allows_it(stack_client: StackClient) -> None:
+    await asyncio.to_thread(run_state_machine_as_test, machine_on(stack_client), settings=settings())

@@ -13,7 +13,7 @@ import pytest
 
 from checkout.config.values import Scope
 from tests.property.profile import examples, is_long
-from tests.property.shop import Json, Shop
+from tests.property.stack_client import Json, StackClient
 
 _HOOKS = Path(__file__).with_name("openapi_hooks.py")
 #: Ways to pay that leave a checkout confirmed, waiting for its customer, and waiting for support.
@@ -21,23 +21,23 @@ _METHODS = ("pm_card_visa", "pm_card_visa_chargeDeclined", "pm_card_authenticati
 
 
 async def test_the_api_is_as_its_document_says(
-    shop: Shop, stack_info: Json, tmp_path: Path, pytestconfig: pytest.Config
+    stack_client: StackClient, stack_info: Json, tmp_path: Path, pytestconfig: pytest.Config
 ) -> None:
     seed = pytestconfig.getoption("hypothesis_seed") or 1
-    ids = await asyncio.to_thread(lambda: [_buy(shop, method) for method in _METHODS])
+    ids = await asyncio.to_thread(lambda: [_buy(stack_client, method) for method in _METHODS])
     settings = tmp_path / "schemathesis.toml"
     settings.write_text(_settings(stack_info, ids))
     outcome = await asyncio.to_thread(_run, settings, stack_info["api_url"], seed)
     assert outcome.returncode == 0, outcome.stdout
-    await asyncio.to_thread(shop.recover)
-    assert await asyncio.to_thread(shop.violations) == []
+    await asyncio.to_thread(stack_client.recover)
+    assert await asyncio.to_thread(stack_client.violations) == []
 
 
-async def test_head_is_answered_wherever_get_is(shop: Shop) -> None:
-    document = shop.storefront.get("/openapi.json").json()
-    checkout_id = await asyncio.to_thread(_buy, shop, "pm_card_visa")
+async def test_head_is_answered_wherever_get_is(stack_client: StackClient) -> None:
+    document = stack_client.storefront.get("/openapi.json").json()
+    checkout_id = await asyncio.to_thread(_buy, stack_client, "pm_card_visa")
     for path, operations in document["paths"].items():
-        client = shop.support if "/support/" in path else shop.storefront
+        client = stack_client.support if "/support/" in path else stack_client.storefront
         address = path.replace("{id}", checkout_id)
         get, head = client.get(address), client.head(address)
         if "get" in operations:
@@ -50,11 +50,11 @@ async def test_head_is_answered_wherever_get_is(shop: Shop) -> None:
             assert (head.status_code, head.headers["allow"]) == (405, "POST")
 
 
-def _buy(shop: Shop, payment_method: str) -> str:
+def _buy(stack_client: StackClient, payment_method: str) -> str:
     body = {"customer_id": "cus_42", "currency": "EUR", "lines": [{"sku": "MUG-WHITE", "quantity": 1}]}
     body["payment_method"] = payment_method
     headers = {"Idempotency-Key": uuid.uuid4().hex, "Prefer": "wait=20"}
-    answer = shop.insist(shop.storefront, "POST", "/v1/checkouts", json=body, headers=headers)
+    answer = stack_client.insist(stack_client.storefront, "POST", "/v1/checkouts", json=body, headers=headers)
     return str(answer.json()["id"])
 
 

@@ -19,7 +19,7 @@ OUTCOMES: Final[dict[str, tuple[str, str | None]]] = {
     "declined": ("pm_card_visa_chargeDeclined", None),
     "refused method": ("pm_sandbox_used_up", None),
     "saved error": ("pm_sandbox_saved_error", None),
-    "lost answer": ("pm_sandbox_lost_response", None),
+    "lost response": ("pm_sandbox_lost_response", None),
     "late capture": ("pm_sandbox_late_capture", None),
     "flaky": ("pm_sandbox_flaky", None),
     "3-D Secure failed": ("pm_card_authenticationRequired", "fail"),
@@ -57,7 +57,7 @@ class Customer:
         self.walk = walk
         self.faults: list[str] = []
         self._sku = sku
-        self._shop, self._support, self._provider = clients.storefront, clients.support, clients.provider
+        self._storefront, self._support, self._provider = clients.storefront, clients.support, clients.provider
         self._id = ""
 
     async def go(self) -> list[str]:
@@ -109,37 +109,37 @@ class Customer:
         """The view once it is nobody's turn but the customer's or support's, or it is over."""
         tag = ""
         while True:
-            answer = await self._shop.get(
+            response = await self._storefront.get(
                 f"/v1/checkouts/{self._id}", headers={"Prefer": "wait=10", **({"If-None-Match": tag} if tag else {})}
             )
-            if answer.status_code == 304:
+            if response.status_code == 304:
                 continue
-            if answer.status_code != 200:
-                await asyncio.sleep(float(answer.headers.get("Retry-After", 1)))
+            if response.status_code != 200:
+                await asyncio.sleep(float(response.headers.get("Retry-After", 1)))
                 continue
-            view: Json = answer.json()
-            tag = answer.headers["ETag"]
+            view: Json = response.json()
+            tag = response.headers["ETag"]
             waits_for_bank = unless is not None and view["payment"]["next_action"] == unless
             if view["status"] not in _BUSY and not waits_for_bank:
                 return view
 
     async def _act(self, what: str, body: Json) -> Json:
-        """The customer presses a button; too late is an answer as well."""
+        """The customer presses a button; too late is an response as well."""
         return await self._insist(f"/v1/checkouts/{self._id}/{what}", body, {}, may_be_refused=True)
 
     async def _insist(self, path: str, body: Json, headers: Json, *, may_be_refused: bool = False) -> Json:
         while True:
-            answer = await self._shop.post(path, json=body, headers=headers)
-            if answer.status_code in (429, 503):
-                await asyncio.sleep(float(answer.headers["Retry-After"]))
+            response = await self._storefront.post(path, json=body, headers=headers)
+            if response.status_code in (429, 503):
+                await asyncio.sleep(float(response.headers["Retry-After"]))
                 continue
-            if answer.status_code >= 500 or (answer.status_code >= 400 and not may_be_refused):
-                self.faults.append(f"{path}: {answer.status_code} {answer.text}")
-            return dict(answer.json())
+            if response.status_code >= 500 or (response.status_code >= 400 and not may_be_refused):
+                self.faults.append(f"{path}: {response.status_code} {response.text}")
+            return dict(response.json())
 
     async def _insist_as_support(self, what: str, body: Json) -> None:
-        answer = await self._support.post(f"/v1/support/checkouts/{self._id}/{what}", json=body)
-        if answer.status_code == 409:
+        response = await self._support.post(f"/v1/support/checkouts/{self._id}/{what}", json=body)
+        if response.status_code == 409:
             await asyncio.sleep(1)  # The outcome is still unknown, which only the provider's time can change.
 
     async def _told_of_money(self, view: Json) -> None:

@@ -57,7 +57,7 @@ class RecordedHistory:
         return self.history.events[-1].HasField("workflow_execution_continued_as_new_event_attributes")
 
     def result(self) -> Any:
-        """What a completed workflow answered, as plain JSON; None for any other."""
+        """The result of a completed workflow, as plain JSON; None for any other."""
         last = self.history.events[-1]
         if not last.HasField("workflow_execution_completed_event_attributes"):
             return None

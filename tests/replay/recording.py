@@ -148,7 +148,7 @@ async def servers(*temporal_flags: str) -> AsyncIterator[Recording]:
         sandbox = await stack.enter_async_context(sandbox_server(directory))
         gateway = StripeGateway(sandbox.payment_settings(timeout_seconds=2))
         stack.push_async_callback(gateway.close)
-        yield Recording(await connect(temporal.settings), engine, sandbox, gateway, postgres, temporal.settings)
+        yield Recording(engine, await connect(temporal.settings), sandbox, gateway, postgres, temporal.settings)
 
 
 @asynccontextmanager

@@ -59,7 +59,7 @@ def _settings(recording: Recording, port: int, build_id: str | None) -> dict[str
 
 
 async def temporal(recording: Recording, command: str) -> str:
-    """Run ``temporal COMMAND`` as the documents have it; answers what it prints.
+    """Run ``temporal COMMAND`` as the documents have it; returns what it prints.
 
     Raises:
         AssertionError: it failed.

@@ -93,11 +93,11 @@ async def open_storefront(temporal: Client, **changes: Any) -> AsyncIterator[Sto
                 await storefront.stop()
 
 
-def problem(answer: httpx.Response) -> tuple[int, str]:
-    """Status and code of an answer, which must be a problem."""
-    assert answer.headers["content-type"] == "application/problem+json"
-    assert answer.json()["status"] == answer.status_code
-    return answer.status_code, answer.json()["code"]
+def problem(response: httpx.Response) -> tuple[int, str]:
+    """Status and code of a response, which must be a problem."""
+    assert response.headers["content-type"] == "application/problem+json"
+    assert response.json()["status"] == response.status_code
+    return response.status_code, response.json()["code"]
 
 
 def _headers(caller: str, wait: int | None) -> dict[str, str]:

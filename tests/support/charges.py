@@ -1,4 +1,4 @@
-"""What the provider may answer to a charge of EUR 25.80, and how an update is refused."""
+"""What a charge of EUR 25.80 may come to at the provider, and how an update is refused."""
 
 from collections.abc import Awaitable
 from typing import Any

@@ -39,7 +39,6 @@ class CheckoutSteps(Tables):
     payments: PaymentActivities
     truth: PaymentInquiryActivities
     gateway: ScriptedGateway
-    engine: AsyncEngine
 
     async def do(self, activity: Callable[[Any], Awaitable[Any]], argument: Any) -> Any:
         return await ActivityEnvironment().run(activity, argument)
@@ -88,4 +87,4 @@ async def checkout_steps(engine: AsyncEngine, stock: Stock) -> CheckoutSteps:
     database, gateway = Database(engine), ScriptedGateway()
     payments = PaymentActivities(database, gateway)
     truth = PaymentInquiryActivities(database, gateway)
-    return CheckoutSteps(StockActivities(database), OrderActivities(database), payments, truth, gateway, engine)
+    return CheckoutSteps(engine, StockActivities(database), OrderActivities(database), payments, truth, gateway)

@@ -71,10 +71,10 @@ class DevProcess:
         async with httpx.AsyncClient(base_url=self.info["api_url"], timeout=30, trust_env=False) as client:
             while True:
                 with suppress(httpx.TransportError):
-                    answer = await client.post("/v1/checkouts", json=MUGS, headers=headers)
-                    if answer.status_code == 200:
-                        return dict(answer.json())
-                    assert answer.status_code in (202, 503), answer.text
+                    response = await client.post("/v1/checkouts", json=MUGS, headers=headers)
+                    if response.status_code == 200:
+                        return dict(response.json())
+                    assert response.status_code in (202, 503), response.text
                 await asyncio.sleep(0.1)
 
     async def view(self, checkout_id: str) -> dict[str, Any]:

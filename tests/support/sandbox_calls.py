@@ -5,7 +5,6 @@ from typing import Any
 
 import httpx
 
-Answer = httpx.Response
 Json = dict[str, Any]
 
 PAID = {"amount": 2580, "currency": "eur", "confirm": "true", "payment_method": "pm_card_visa"}
@@ -15,11 +14,11 @@ def new_key() -> str:
     return uuid.uuid4().hex
 
 
-async def post(http: httpx.AsyncClient, path: str, key: str | None = None, **params: Any) -> Answer:
+async def post(http: httpx.AsyncClient, path: str, key: str | None = None, **params: Any) -> httpx.Response:
     return await http.post(f"/v1/{path}", data=params, headers={"Idempotency-Key": key or new_key()})
 
 
-async def create(http: httpx.AsyncClient, key: str | None = None, **changes: Any) -> Answer:
+async def create(http: httpx.AsyncClient, key: str | None = None, **changes: Any) -> httpx.Response:
     return await post(http, "payment_intents", key, **(PAID | changes))
 
 
@@ -31,15 +30,15 @@ async def paid(http: httpx.AsyncClient, method: str = "pm_card_visa") -> str:
 
 
 async def charge_of(http: httpx.AsyncClient, intent_id: str) -> Json:
-    answer = await http.get(f"/v1/payment_intents/{intent_id}", params={"expand[]": "latest_charge"})
-    charge: Json = answer.json()["latest_charge"]
+    response = await http.get(f"/v1/payment_intents/{intent_id}", params={"expand[]": "latest_charge"})
+    charge: Json = response.json()["latest_charge"]
     return charge
 
 
 async def listed(http: httpx.AsyncClient, path: str, **filters: Any) -> list[Json]:
-    answer = await http.get(f"/v1/{path}", params=filters)
-    answer.raise_for_status()
-    data: list[Json] = answer.json()["data"]
+    response = await http.get(f"/v1/{path}", params=filters)
+    response.raise_for_status()
+    data: list[Json] = response.json()["data"]
     return data
 
 
@@ -50,11 +49,11 @@ async def told_of(http: httpx.AsyncClient, intent_id: str) -> list[str]:
     return [kind for kind, thing in things if intent_id in (thing["id"], thing.get("payment_intent"))]
 
 
-async def act(http: httpx.AsyncClient, what: str, **body: Any) -> Answer:
+async def act(http: httpx.AsyncClient, what: str, **body: Any) -> httpx.Response:
     """What a person or a bank does."""
     return await http.post(f"/sandbox/dashboard/{what}", json=body)
 
 
-def error(answer: Answer) -> Json:
-    found: Json = answer.json()["error"]
+def error(response: httpx.Response) -> Json:
+    found: Json = response.json()["error"]
     return found

@@ -101,9 +101,9 @@ class SandboxServer:
 
     async def ledger(self) -> Json:
         """``{"intents": […], "refunds": […]}``."""
-        answer = await self.http.get("/sandbox/ledger")
-        answer.raise_for_status()
-        books: Json = answer.json()
+        response = await self.http.get("/sandbox/ledger")
+        response.raise_for_status()
+        books: Json = response.json()
         return books
 
     async def intents_of(self, checkout_id: str) -> list[Json]:

@@ -91,5 +91,5 @@ async def open_sandbox_shop(
         settings = settings.model_copy(update={"stripe_api_key": SecretStr(api_key)})
     gateway = StripeGateway(settings)
     async with build_worker(client, Database(engine), gateway, WorkerSettings()):
-        yield SandboxShop(client, engine, sandbox, gateway)
+        yield SandboxShop(engine, client, sandbox, gateway)
     await gateway.close()

@@ -1,4 +1,4 @@
-"""The one stand-in that tests use: a payment provider that answers what a test says."""
+"""The one stand-in that tests use: a payment provider that returns what a test says."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -13,7 +13,7 @@ ChargeOrNone = TypeVar("ChargeOrNone", Charge, Charge | None)
 
 
 class ScriptedGateway:
-    """Answers what the test says. What a real provider does is the contract suite's matter."""
+    """Returns what the test says. What a real provider does is the contract suite's matter."""
 
     def __init__(self) -> None:
         self.charged: list[Attempt] = []
@@ -83,7 +83,7 @@ class ScriptedGateway:
         """Nothing to close."""
 
 
-def _raise_or_return(answer: T | Exception) -> T:
-    if isinstance(answer, Exception):
-        raise answer
-    return answer
+def _raise_or_return(result: T | Exception) -> T:
+    if isinstance(result, Exception):
+        raise result
+    return result

@@ -39,7 +39,6 @@ class Customers(Tables):
     """Who starts checkouts, and the tables in which these end."""
 
     client: Client
-    engine: AsyncEngine
 
     #: What differs from `start_checkout` in every checkout here.
     usual: ClassVar[Mapping[str, Any]] = {}
@@ -95,7 +94,7 @@ async def open_shop(
     gateway = gateway or ScriptedGateway()
     runner = runner or SandboxedWorkflowRunner()
     async with build_worker(client, Database(engine), gateway, WorkerSettings(), runner):
-        yield Shop(client, engine, gateway)
+        yield Shop(engine, client, gateway)
 
 
 async def until_status(handle: Handle, status: CheckoutStatus) -> CheckoutView:

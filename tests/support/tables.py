@@ -1,6 +1,7 @@
 """Reads rows by the names of their columns, and changes some behind the back of every rule."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from sqlalchemy import text
@@ -18,6 +19,7 @@ class Shelf(NamedTuple):
     reserved: int
 
 
+@dataclass
 class Tables:
     """The tables behind ``engine``."""
 

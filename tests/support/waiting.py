@@ -8,7 +8,7 @@ T = TypeVar("T")
 
 
 async def until(ask: Callable[[], Awaitable[T]], is_so: Callable[[T], object]) -> T:
-    """Ask again until the answer is the awaited one."""
+    """Ask again until what is found is the awaited one."""
     async with asyncio.timeout(20):
         while not is_so(found := await ask()):
             await asyncio.sleep(0.05)

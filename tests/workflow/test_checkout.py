@@ -51,7 +51,7 @@ async def test_an_order_of_nothing_is_confirmed_without_a_payment(shop: Shop) ->
 async def test_a_refused_checkout_is_rejected(shop: Shop, changes: dict[str, Any], reason: Reason) -> None:
     view = await shop.buy(**changes)
     assert (view.status, view.reason) == (CheckoutStatus.REJECTED, reason)
-    assert await shop.value("SELECT status || reason FROM checkouts") == f"rejected{reason}"
+    assert await shop.row("SELECT status, reason FROM checkouts") == {"status": "rejected", "reason": reason}
     assert shop.gateway.charged == []
 
 
@@ -85,7 +85,7 @@ async def test_a_bug_fails_the_workflow_after_everything_is_undone(shop: Shop) -
         await handle.result()
     assert isinstance(failure.value.cause, ApplicationError)
     assert failure.value.cause.type == "Bug"
-    assert await shop.value("SELECT status || reason FROM checkouts") == "cancelledinternal_error"
+    assert await shop.row("SELECT status, reason FROM checkouts") == {"status": "cancelled", "reason": "internal_error"}
 
 
 @pytest.mark.parametrize("how", ["customer", "operator"])
@@ -116,7 +116,7 @@ async def test_cancelled_before_its_first_step_a_checkout_is_cancelled(
     temporal_client: Client, engine: AsyncEngine, stock: Stock
 ) -> None:
     await stock({"MUG": (1290, "EUR", 7)})
-    early = Shop(temporal_client, engine, ScriptedGateway())
+    early = Shop(engine, temporal_client, ScriptedGateway())
     handle = await early.start()
     await handle.cancel()
     async with open_shop(temporal_client, engine):

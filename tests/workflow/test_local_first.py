@@ -147,4 +147,4 @@ async def test_a_rejection_that_a_cancel_meets_on_its_way_stays_a_rejection(shop
             await handle.execute_update(CheckoutWorkflow.cancel, Cancel())
     view = await handle.result()
     assert (view.status, view.reason) == (CheckoutStatus.REJECTED, Reason.OUT_OF_STOCK)
-    assert await shop.value("SELECT status || ' ' || reason FROM checkouts") == "rejected out_of_stock"
+    assert await shop.row("SELECT status, reason FROM checkouts") == {"status": "rejected", "reason": "out_of_stock"}

@@ -98,7 +98,7 @@ async def test_a_press_that_comes_before_the_first_step_is_refused(
 ) -> None:
     """In the first workflow task the handlers are called before the story has begun."""
     await stock({"MUG": (1290, "EUR", 7)})
-    handle = await Shop(temporal_client, engine, ScriptedGateway()).start()
+    handle = await Shop(engine, temporal_client, ScriptedGateway()).start()
     press = asyncio.create_task(handle.execute_update(CheckoutWorkflow.submit_payment, PAY))
     with pytest.raises(asyncio.TimeoutError):  # Accepted by the server, though by nobody else yet.
         await asyncio.wait_for(asyncio.shield(press), 1)

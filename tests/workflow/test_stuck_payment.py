@@ -47,8 +47,13 @@ async def test_a_stuck_payment_can_be_cancelled_by_support(shop: Shop) -> None:
     view = await handle.result()
     assert (view.status, view.reason) == (CheckoutStatus.CANCELLED, Reason.CANCELLED_BY_SUPPORT)
     assert view.payment.status == PaymentStatus.VOIDED
-    row = "SELECT entity_key || before || after || actor || reason FROM audit_log WHERE entity = 'staff'"
-    assert await shop.value(row) == "cancelpayment_stuckcompensatingsupport:deskthe customer gave up"
+    assert await shop.row("SELECT entity_key, before, after, actor, reason FROM audit_log WHERE entity = 'staff'") == {
+        "entity_key": "cancel",
+        "before": "payment_stuck",
+        "after": "compensating",
+        "actor": "support:desk",
+        "reason": "the customer gave up",
+    }
 
 
 @pytest.mark.parametrize("method", [None, "pm_other"])

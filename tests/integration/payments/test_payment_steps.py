@@ -19,7 +19,10 @@ async def test_the_attempt_is_committed_before_the_provider_is_asked(steps: Chec
     steps.gateway.charge_result = OutcomeUnknown("the line went dead")
     with pytest.raises(OutcomeUnknown):
         await steps.charge()
-    assert await steps.value("SELECT status || idempotency_key FROM payments") == "unknownchk_1-1"
+    assert await steps.row("SELECT status, idempotency_key FROM payments") == {
+        "status": "unknown",
+        "idempotency_key": "chk_1-1",
+    }
     steps.gateway.find_result = Charge(PaymentStatus.CAPTURED, "pi_1", 2580, "EUR")
     assert (await steps.charge()).status == PaymentStatus.CAPTURED
 
@@ -176,7 +179,10 @@ async def test_a_person_is_believed_while_the_provider_is_silent(steps: Checkout
         await steps.resolve(PaymentStatus.CAPTURED)
     answer = await steps.resolve(PaymentStatus.CAPTURED, "pi_1")
     assert (answer.status, answer.verified) == (PaymentStatus.CAPTURED, False)
-    assert await steps.value("SELECT actor || ': ' || reason FROM payments") == "support:desk: the bank says so"
+    assert await steps.row("SELECT actor, reason FROM payments") == {
+        "actor": "support:desk",
+        "reason": "the bank says so",
+    }
     await steps.confirm()
 
 

@@ -1,4 +1,4 @@
-"""A shop under test from outside: its routes, its shelves and its provider, for tests that are not asynchronous."""
+"""Clients of a running stack: its routes, its shelves and its provider, for tests that are not asynchronous."""
 
 import asyncio
 import csv
@@ -20,6 +20,7 @@ from checkout.cli.catalogue_file import COLUMNS, import_catalogue
 from checkout.config.settings import DatabaseSettings
 from checkout.db.session import create_engine
 from tests.support.invariants import violations
+from tests.support.tables import Shelf, Tables
 
 Json = dict[str, Any]
 T = TypeVar("T")
@@ -27,7 +28,7 @@ T = TypeVar("T")
 #: Answers that ask for the same request again.
 AGAIN = frozenset({429, 503})
 #: How long anything may take that has to come to an end once the provider is well.
-PATIENCE_SECONDS = 60.0
+TIMEOUT_SECONDS = 60.0
 WELL: Json = {"error_rate": 0, "lost_response_rate": 0, "latency_ms": 0, "outage": False, "webhooks": "normal"}
 
 
@@ -42,7 +43,7 @@ class Article:
 
 
 @dataclass(frozen=True)
-class Shop:
+class StackClient:
     """Clients of the three servers, and the address of the database. Blocking, so not for an event loop's thread."""
 
     storefront: httpx.Client
@@ -51,19 +52,19 @@ class Shop:
     database_url: str
 
     def insist(self, client: httpx.Client, method: str, path: str, **request: Any) -> httpx.Response:
-        """The first answer that is one; whoever is asked to come again, comes again with the same request.
+        """The first response that is one; whoever is asked to come again, comes again with the same request.
 
-        Each is printed: what a real shop answers in time is not the same each time, so a failure may not come again.
+        Each is printed: what a real shop returns in time is not the same each time, so a failure may not come again.
         """
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        deadline = time.monotonic() + TIMEOUT_SECONDS
         while True:
-            answer = client.request(method, path, **request)
-            print(f"{method} {path} {request} -> {answer.status_code} {answer.text}", file=sys.stderr)  # noqa: T201
-            is_stale = answer.headers.get("Checkout-View") == "stale"
-            if (answer.status_code not in AGAIN and not is_stale) or time.monotonic() > deadline:
-                assert answer.status_code < 500, answer.text
-                return answer
-            time.sleep(float(answer.headers["Retry-After"]))
+            response = client.request(method, path, **request)
+            print(f"{method} {path} {request} -> {response.status_code} {response.text}", file=sys.stderr)  # noqa: T201
+            is_stale = response.headers.get("Checkout-View") == "stale"
+            if (response.status_code not in AGAIN and not is_stale) or time.monotonic() > deadline:
+                assert response.status_code < 500, response.text
+                return response
+            time.sleep(float(response.headers["Retry-After"]))
 
     def look(self, checkout_id: str, *, wait_seconds: int = 0, unless: str | None = None) -> httpx.Response:
         """The view of the storefront, once it has settled, or once it is another than the one with this tag."""
@@ -105,21 +106,14 @@ class Shop:
         """The article costs so much from now on."""
         self._change("price_minor = :value", sku, price_minor)
 
-    def shelf(self, sku: str) -> tuple[int, int]:
+    def shelf(self, sku: str) -> Shelf:
         """How many units are on hand, and how many of them are held."""
-
-        async def read(engine: AsyncEngine) -> tuple[int, int]:
-            async with engine.connect() as connection:
-                query = text("SELECT on_hand, reserved FROM products WHERE sku = :sku")
-                row = (await connection.execute(query, {"sku": sku})).one()
-                return row.on_hand, row.reserved
-
-        return self._with_engine(read)
+        return self._with_engine(lambda engine: Tables(engine).shelf(sku))
 
     def violations(self) -> list[str]:
         """Every invariant that is broken: of those for always now, of those for eventually in the end."""
         always = self._with_engine(lambda engine: violations(engine, at_rest=False))
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        deadline = time.monotonic() + TIMEOUT_SECONDS
         while not always:
             eventually = self._with_engine(violations)
             if not eventually or time.monotonic() > deadline:
@@ -147,8 +141,8 @@ class Shop:
 
 
 @contextmanager
-def open_shop(info: Json) -> Iterator[Shop]:
-    """The shop of a stack, from the JSON line that the stack has printed."""
+def connect_to_stack(info: Json) -> Iterator[StackClient]:
+    """Clients of a stack, from the JSON line that it has printed."""
 
     def client(url: str, key: str | None = None) -> httpx.Client:
         headers = {"Authorization": f"Bearer {info[key]}"} if key else {}
@@ -159,4 +153,4 @@ def open_shop(info: Json) -> Iterator[Shop]:
         client("api_url", "support_key") as support,
         client("sandbox_url") as provider,
     ):
-        yield Shop(storefront, support, provider, info["database_url"])
+        yield StackClient(storefront, support, provider, info["database_url"])

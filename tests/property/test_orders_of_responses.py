@@ -1,4 +1,4 @@
-"""No order of answers, refusals, time-outs and late captures ends with money taken and no order.
+"""No order of responses, refusals, time-outs and late captures ends with money taken and no order.
 
 The argument is in docs/explanation/money.md.
 
@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from tests.property.profile import examples, is_long
-from tests.property.shop import Article, Json, Shop
+from tests.property.stack_client import Article, Json, StackClient
 from tests.property.walks import ENDINGS, OUTCOMES, TOTAL_MINOR, Clients, Customer, Walk, every_pair
 
 #: Well below what the shop can do on two cores, so that the customers meet the provider and not each other.
@@ -55,13 +55,13 @@ def walks() -> list[Walk]:
 
 
 @pytest.mark.parametrize("webhooks", ["normal", "off"])
-async def test_no_order_of_answers_ends_with_money_taken_and_no_order(
-    shop: Shop, clients: Clients, webhooks: str
+async def test_no_order_of_responses_ends_with_money_taken_and_no_order(
+    stack_client: StackClient, clients: Clients, webhooks: str
 ) -> None:
     sku = f"WALK-{webhooks}"
-    await asyncio.to_thread(shop.stock_up, [Article(sku, TOTAL_MINOR, "EUR", 10_000)])
-    await asyncio.to_thread(shop.recover)
-    await asyncio.to_thread(lambda: shop.set_faults(webhooks=webhooks))
+    await asyncio.to_thread(stack_client.stock_up, [Article(sku, TOTAL_MINOR, "EUR", 10_000)])
+    await asyncio.to_thread(stack_client.recover)
+    await asyncio.to_thread(lambda: stack_client.set_faults(webhooks=webhooks))
     places = asyncio.Semaphore(_AT_ONCE)
 
     async def go(walk: Walk) -> list[str]:
@@ -72,7 +72,7 @@ async def test_no_order_of_answers_ends_with_money_taken_and_no_order(
     mine = walks()[webhooks == "off" :: 2]
     faults = [fault for found in await asyncio.gather(*map(go, mine)) for fault in found]
     assert faults == []
-    assert await asyncio.to_thread(shop.violations) == []
-    _, held = await asyncio.to_thread(shop.shelf, sku)
+    assert await asyncio.to_thread(stack_client.violations) == []
+    _, held = await asyncio.to_thread(stack_client.shelf, sku)
     assert held == 0
-    await asyncio.to_thread(lambda: shop.set_faults(webhooks="normal"))
+    await asyncio.to_thread(lambda: stack_client.set_faults(webhooks="normal"))

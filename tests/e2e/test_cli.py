@@ -68,7 +68,7 @@ async def test_every_missing_setting_is_named_at_once(command: str) -> None:
 
 
 @pytest.mark.parametrize("command", ["worker", "worker.py"])
-async def test_what_is_malformed_is_named_beside_what_is_missing_in_every_group(command: str) -> None:
+async def test_malformed_and_missing_settings_are_named_together(command: str) -> None:
     refused = await run(
         command,
         TEMPORAL_ADDRESS="temporal",

@@ -116,7 +116,7 @@ def test_secrets_are_made_once_and_closed_to_others(tmp_path: Path) -> None:
     assert path.stat().st_mode & 0o777 == 0o600
 
 
-def test_damaged_secrets_are_not_replaced_behind_ones_back(tmp_path: Path) -> None:
+def test_damaged_secrets_are_an_error_and_are_not_replaced(tmp_path: Path) -> None:
     path = tmp_path / "secrets.json"
     path.write_text("{")
 
@@ -124,7 +124,9 @@ def test_damaged_secrets_are_not_replaced_behind_ones_back(tmp_path: Path) -> No
         DevSecrets.load_or_make(path)
 
 
-def test_patience_is_handed_on_and_a_production_address_is_not(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_timeouts_are_passed_on_and_a_production_address_is_not(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("CHECKOUT_PAYMENT_STUCK_AFTER_SECONDS", "7")
     monkeypatch.setenv("CHECKOUT_TEMPORAL_API_KEY", "of production")
     monkeypatch.setenv("CHECKOUT_DATABASE_URL", "postgresql://production/shop")

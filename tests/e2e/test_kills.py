@@ -46,7 +46,7 @@ def _pid(dev: DevProcess, role: str) -> int:
 
 
 @pytest.mark.parametrize("role", ROLES)
-async def test_killed_in_the_middle_of_checkouts_all_of_them_end_right(stack: DevProcess, role: str) -> None:
+async def test_checkouts_end_right_after_each_process_was_killed(stack: DevProcess, role: str) -> None:
     async with driving(stack) as driver:
         starts = [asyncio.create_task(driver.start(METHODS[n % len(METHODS)])) for n in range(20)]
         await asyncio.wait(starts, return_when=asyncio.FIRST_COMPLETED)

@@ -80,7 +80,7 @@ async def test_every_outcome_ends_right(stack: DevProcess, driver: Driver, webho
 
 
 @pytest.mark.parametrize("who", ["customer", "support", "operator"])
-async def test_cancelled_at_any_moment_nothing_stays_taken(stack: DevProcess, driver: Driver, who: str) -> None:
+async def test_a_cancel_at_any_moment_leaves_nothing_captured(stack: DevProcess, driver: Driver, who: str) -> None:
     temporal = await Client.connect(stack.info["temporal_address"])
 
     async def cancel_after(method: str, seconds: float) -> dict[str, Any]:
@@ -100,7 +100,7 @@ async def test_cancelled_at_any_moment_nothing_stays_taken(stack: DevProcess, dr
     await everything_agrees(stack, driver, views)
 
 
-async def test_an_outage_of_the_provider_holds_up_and_breaks_nothing(stack: DevProcess, driver: Driver) -> None:
+async def test_an_outage_of_the_provider_only_delays_checkouts(stack: DevProcess, driver: Driver) -> None:
     """It begins in the middle of charges and of undos, and lasts until payments are stuck."""
     started = await asyncio.gather(*(driver.start(method) for method in METHODS if method != "pm_sandbox_unavailable"))
     await driver.faults(outage=True)

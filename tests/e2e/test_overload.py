@@ -59,7 +59,7 @@ async def beside(*work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
         assert [error for error in ended if isinstance(error, Exception)] == []
 
 
-async def test_ten_times_more_than_it_can_do_is_refused_fast_and_the_rest_goes_on_as_before(stack: DevProcess) -> None:
+async def test_ten_times_the_capacity_is_shed_fast_and_regular_buyers_are_served(stack: DevProcess) -> None:
     async with crowd_before(stack) as crowd, driving(stack) as driver:
         market = Market(crowd)
         async with beside(*(market.come_and_go(place) for place in range(REGULARS))):
@@ -80,7 +80,7 @@ async def test_ten_times_more_than_it_can_do_is_refused_fast_and_the_rest_goes_o
         await settled_right(stack, driver, market.responses)
 
 
-async def test_a_rush_for_one_article_does_not_keep_the_buyers_of_others_waiting(stack: DevProcess) -> None:
+async def test_a_rush_for_one_article_does_not_delay_buyers_of_others(stack: DevProcess) -> None:
     units, buyers = (20, 600) if SCALE == 1 else (100, 5_000)
     await put_on_shelves(stack, {"HOT": units})
     async with crowd_before(stack) as crowd, driving(stack) as driver:

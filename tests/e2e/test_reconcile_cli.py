@@ -97,7 +97,7 @@ async def test_a_paused_schedule_stays_paused(temporal_client: Client) -> None:
     assert (state.paused, state.note) == (True, "under repair")
 
 
-async def test_by_schedule_a_terminated_checkout_is_undone_unasked(shop: SandboxShop) -> None:
+async def test_the_schedule_undoes_a_terminated_checkout(shop: SandboxShop) -> None:
     handle = await shop.start("pm_card_authenticationRequired")
     await shop.wait_for("SELECT status FROM checkouts", lambda status: status == "awaiting_payment")
     await handle.terminate()

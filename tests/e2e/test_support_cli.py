@@ -97,7 +97,7 @@ async def test_support_resolves_and_cancels(storefront: Storefront, gateway: Scr
     assert len(page["checkouts"]) == 1
 
 
-async def test_a_refusal_is_told_in_words(storefront: Storefront, tmp_path: Path) -> None:
+async def test_a_refusal_is_a_sentence_on_standard_error(storefront: Storefront, tmp_path: Path) -> None:
     url = str(storefront.client.base_url)
     cases = [
         (("show", "chk_nothing"), SUPPORT_KEY, "(404 unknown_checkout)"),
@@ -130,7 +130,7 @@ async def test_a_command_that_is_used_wrongly_ends_with_2(tmp_path: Path) -> Non
         assert (refused.returncode, variable in refused.stderr) == (2, True)
 
 
-async def test_the_running_development_stack_is_found_and_its_key_goes_to_no_other_api(
+async def test_the_running_stack_is_found_and_its_key_is_sent_to_no_other_api(
     storefront: Storefront, tmp_path: Path
 ) -> None:
     url = str(storefront.client.base_url)

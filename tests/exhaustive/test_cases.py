@@ -99,7 +99,7 @@ def judged(traces: Traces) -> tuple[str, ...]:
     return judge(case_run, defaultdict(list, deepcopy(traces))).wrong
 
 
-def test_a_sale_is_judged_right() -> None:
+def test_a_correct_sale_has_no_complaint() -> None:
     assert judged(SOLD) == ()
 
 
@@ -119,5 +119,5 @@ def test_a_sale_is_judged_right() -> None:
         SOLD | {"audit_log": [CONFIRMED | {"actor": "reconciliation"}]},
     ],
 )
-def test_whatever_is_not_as_it_must_be_is_seen(wrong: Traces) -> None:
+def test_each_wrong_trace_is_a_complaint(wrong: Traces) -> None:
     assert judged(wrong) != ()

@@ -49,7 +49,7 @@ async def test_every_sku_and_every_name_that_is_imported_can_be_bought(
 
 
 @pytest.mark.parametrize("sku", ["4242424242424242", "X-4242-4242-4242-4242", "pan:378282246310005"])
-async def test_a_sku_that_no_checkout_may_name_is_refused_at_the_import_already(
+async def test_the_import_refuses_a_sku_that_looks_like_a_card_number(
     temporal_client: Client, engine: AsyncEngine, tmp_path: Path, sku: str
 ) -> None:
     with pytest.raises(InvalidCatalogue, match="line 2: the sku looks like a card number"):

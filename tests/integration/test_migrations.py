@@ -47,7 +47,7 @@ async def test_events_of_the_release_before_stay_and_it_goes_on_writing(empty_da
     await old_release.dispose()
 
 
-async def test_a_table_in_use_is_not_waited_for_long_and_nothing_is_changed(empty_database: DatabaseSettings) -> None:
+async def test_a_migration_gives_up_on_a_locked_table_and_changes_nothing(empty_database: DatabaseSettings) -> None:
     await bring_to(empty_database, "0001")
     old_release = create_engine(empty_database)
     async with old_release.begin() as connection:

@@ -42,7 +42,7 @@ async def run(engine: AsyncEngine, *scripts: str) -> None:
                 await connection.execute(text(statement))
 
 
-async def test_the_whole_of_it_is_allowed(engine: AsyncEngine) -> None:
+async def test_the_rules_allow_a_whole_sale(engine: AsyncEngine) -> None:
     await run(engine, PENDING, CAPTURE.format(2580, "EUR"), SELL)
 
 
@@ -98,7 +98,7 @@ async def test_the_whole_of_it_is_allowed(engine: AsyncEngine) -> None:
         pytest.param("TRUNCATE audit_log", id="the audit log emptied"),
     ],
 )
-async def test_a_wrong_state_is_refused(engine: AsyncEngine, wrong: str) -> None:
+async def test_the_rules_refuse_a_wrong_state(engine: AsyncEngine, wrong: str) -> None:
     await run(engine, PENDING)
     with pytest.raises(IntegrityError):
         await run(engine, wrong)

@@ -9,5 +9,5 @@ from tests.property.machine import machine_on
 from tests.property.stack_client import StackClient
 
 
-async def test_whatever_happens_in_whatever_order_the_model_allows_it(stack_client: StackClient) -> None:
+async def test_the_model_allows_whatever_happens(stack_client: StackClient) -> None:
     await asyncio.to_thread(run_state_machine_as_test, machine_on(stack_client), settings=settings())

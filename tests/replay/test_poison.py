@@ -18,7 +18,7 @@ async def _is_tried_again(handle: WorkflowHandle[Any, Any]) -> int:
     return (await handle.describe()).raw_description.pending_workflow_task.attempt
 
 
-async def test_an_input_that_cannot_be_read_fails_its_own_task_on_and_on_and_nobody_elses(
+async def test_an_unreadable_input_fails_only_its_own_workflow_tasks(
     shop: Shop, caplog: pytest.LogCaptureFixture
 ) -> None:
     poisoned = await shop.client.start_workflow(
@@ -39,7 +39,7 @@ async def test_an_input_that_cannot_be_read_fails_its_own_task_on_and_on_and_nob
     await poisoned.terminate()
 
 
-async def test_rubbish_that_is_sent_to_a_checkout_changes_nothing(shop: Shop, caplog: pytest.LogCaptureFixture) -> None:
+async def test_unreadable_messages_change_nothing_of_a_checkout(shop: Shop, caplog: pytest.LogCaptureFixture) -> None:
     shop.gateway.charge_result = Charge(PaymentStatus.DECLINED, "pi_1", 0, "EUR", "insufficient_funds")
     handle = await shop.start()
     before = await until_status(handle, CheckoutStatus.AWAITING_PAYMENT)

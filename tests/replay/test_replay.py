@@ -73,7 +73,7 @@ async def test_an_interceptor_without_a_change_passes_the_replay(replaying: Repl
     await replaying(NO_CHANGE).replay_workflow(read("confirmed").history)
 
 
-async def test_a_change_is_caught_where_it_matters_and_nowhere_else(replaying: Replaying) -> None:
+async def test_a_dropped_step_fits_histories_that_never_reach_it(replaying: Replaying) -> None:
     """A rejected checkout never comes to the last step, so it fits a workflow without one."""
     await replaying(ONE_STEP_DROPPED).replay_workflow(read("rejected_out_of_stock").history)
 
@@ -87,7 +87,7 @@ def test_every_ending_has_a_history() -> None:
     assert {status for status, _ in possible} == {status for status in CheckoutStatus if status.is_final}
 
 
-def test_a_checkout_that_went_on_in_another_run_has_the_histories_of_both() -> None:
+def test_a_checkout_continued_as_new_has_the_histories_of_both_runs() -> None:
     started = [one.history.events[0].workflow_execution_started_event_attributes for one in CHECKOUTS]
 
     assert any(one.is_continued for one in CHECKOUTS), REMEDY

@@ -112,7 +112,7 @@ async def test_an_open_checkout_ends_on_the_release_it_began_on(upgrade: Upgrade
     assert (await build_of(handle), await failed_tasks(handle)) == ("1", 0)
 
 
-async def test_a_checkout_moved_to_where_it_does_not_fit_goes_on_once_it_is_moved_back(upgrade: Upgrade) -> None:
+async def test_a_checkout_moved_to_an_incompatible_release_recovers_when_moved_back(upgrade: Upgrade) -> None:
     handle = upgrade.open.pop("moved")
     options = f"workflow update-options --workflow-id {handle.id} --versioning-override-behavior"
     to_the_new = f"--versioning-override-deployment-name {DEPLOYMENT} --versioning-override-build-id 2"
@@ -138,7 +138,7 @@ async def test_after_a_rollback_a_new_checkout_starts_on_the_old_release(upgrade
     assert [await build_of(handle) for handle in (after, on_the_new)] == ["1", "2"]
 
 
-async def test_a_release_is_drained_once_its_last_checkout_has_ended_and_may_stop(upgrade: Upgrade) -> None:
+async def test_a_release_is_drained_when_its_last_checkout_ends(upgrade: Upgrade) -> None:
     last = await awaiting(upgrade.recording, "last_on_2")
     await make_current(upgrade.recording, "1")
     assert await upgrade.drainage("2") == "draining"

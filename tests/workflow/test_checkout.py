@@ -61,7 +61,7 @@ async def test_a_cart_is_bought_once(shop: Shop) -> None:
     assert len(shop.gateway.charged) == 1
 
 
-async def test_a_wrong_amount_is_given_back(shop: Shop) -> None:
+async def test_a_capture_of_the_wrong_amount_is_refunded(shop: Shop) -> None:
     shop.gateway.charge_result = Charge(PaymentStatus.CAPTURED, "pi_1", 1, "EUR")
     view = await shop.buy()
     assert (view.status, view.reason) == (CheckoutStatus.CANCELLED, Reason.AMOUNT_MISMATCH)
@@ -90,7 +90,7 @@ async def test_a_bug_fails_the_workflow_after_everything_is_undone(shop: Shop) -
 
 @pytest.mark.parametrize("how", ["customer", "operator"])
 @pytest.mark.parametrize("outcome", [PaymentStatus.CAPTURED, PaymentStatus.DECLINED, None])
-async def test_cancelled_in_mid_charge_nothing_stays_charged(
+async def test_a_checkout_cancelled_while_charging_leaves_nothing_captured(
     shop: Shop, how: str, outcome: PaymentStatus | None
 ) -> None:
     shop.gateway.let_go.clear()
@@ -159,7 +159,7 @@ async def test_cancelling_twice_is_cancelling_once(shop: Shop) -> None:
 
 
 @pytest.mark.parametrize("wrong", [False, True])
-async def test_when_temporal_has_forgotten_the_tables_still_know(shop: Shop, wrong: bool) -> None:
+async def test_a_checkout_past_retention_is_not_run_again(shop: Shop, wrong: bool) -> None:
     if wrong:
         shop.gateway.charge_result = Charge(PaymentStatus.CAPTURED, "pi_1", 1, "EUR")
     first = await shop.buy(checkout_id="chk_again")
@@ -169,7 +169,7 @@ async def test_when_temporal_has_forgotten_the_tables_still_know(shop: Shop, wro
     assert len(shop.gateway.charged) == 1
 
 
-async def test_a_rejection_that_is_found_again_still_names_what_was_asked_for(shop: Shop) -> None:
+async def test_a_repeated_rejection_still_names_the_requested_lines(shop: Shop) -> None:
     """As after a worker that died between its commit and its report."""
     first = await shop.buy(checkout_id="chk_again", lines=(Line("MUG", 100),))
     again = await shop.buy(checkout_id="chk_again", lines=(Line("MUG", 100),))

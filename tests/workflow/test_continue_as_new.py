@@ -132,7 +132,7 @@ async def test_the_next_run_looks_no_more_often_than_the_last(shop: Shop) -> Non
     await handle.result()
 
 
-async def test_a_run_is_described_as_the_one_before_it(shop: Shop) -> None:
+async def test_search_attributes_memo_and_details_survive_continue_as_new(shop: Shop) -> None:
     handle = await awaiting(shop)
     before = await handle.describe()
     await next_run(handle)
@@ -150,7 +150,7 @@ async def test_a_run_is_described_as_the_one_before_it(shop: Shop) -> None:
 
 
 @pytest.mark.parametrize("answer", [DECLINED, ACTION], ids=["declined", "at the bank"])
-async def test_the_customers_time_is_not_extended(shop: Shop, answer: Any) -> None:
+async def test_continue_as_new_does_not_extend_the_payment_window(shop: Shop, answer: Any) -> None:
     handle = await awaiting(shop, answer, payment_window_seconds=6)
     first, second = await next_run(handle), await next_run(handle)
     assert first.payment.closes_at == second.payment.closes_at
@@ -159,7 +159,7 @@ async def test_the_customers_time_is_not_extended(shop: Shop, answer: Any) -> No
 
 
 @pytest.mark.parametrize("answer", [DECLINED, ACTION], ids=["declined", "at the bank"])
-async def test_the_customer_pays_in_another_way_after_it(shop: Shop, answer: Any) -> None:
+async def test_the_customer_pays_in_another_way_after_continue_as_new(shop: Shop, answer: Any) -> None:
     shop.gateway.void_result = VOIDED
     handle = await awaiting(shop, answer)
     await next_run(handle)
@@ -172,7 +172,7 @@ async def test_the_customer_pays_in_another_way_after_it(shop: Shop, answer: Any
 
 @pytest.mark.parametrize("how", ["customer", "operator"])
 @pytest.mark.parametrize("where", [at_the_bank, stuck, awaiting])
-async def test_it_can_be_cancelled_after_it(shop: Shop, how: str, where: Any) -> None:
+async def test_a_checkout_can_be_cancelled_after_continue_as_new(shop: Shop, how: str, where: Any) -> None:
     handle = await where(shop)
     await next_run(handle)
     shop.gateway.void_result = VOIDED
@@ -201,7 +201,7 @@ async def test_support_commands_a_payment_that_is_stuck_across_runs(shop: Shop, 
     assert staff == ["retry_payment: refused", f"{command}_payment"]
 
 
-async def test_a_press_that_was_carried_out_is_not_carried_out_by_the_next_run(shop: Shop) -> None:
+async def test_an_update_that_was_carried_out_is_not_repeated_by_the_next_run(shop: Shop) -> None:
     handle = await awaiting(shop)
     pay, update_id = SubmitPayment("pm_other"), "payment-1"
     await handle.execute_update(CheckoutWorkflow.submit_payment, pay, id=update_id)
@@ -222,7 +222,7 @@ async def test_a_press_that_was_carried_out_is_not_carried_out_by_the_next_run(s
     await handle.result()
 
 
-async def test_a_press_that_was_refused_late_is_refused_again_by_the_next_run(shop: Shop) -> None:
+async def test_an_update_that_was_refused_late_is_refused_again_by_the_next_run(shop: Shop) -> None:
     handle = await stuck(shop)
     press = handle.execute_update(CheckoutWorkflow.retry_payment, RETRY, id="retry-1")
     assert await refusal(press) == "OutcomeStillUnknown"
@@ -276,7 +276,7 @@ async def test_a_comparison_sees_that_it_is_being_worked_on(shop: Shop) -> None:
 
 
 @pytest.mark.parametrize("how", ["customer", "operator", "payment"])
-async def test_nothing_that_comes_at_the_moment_of_the_next_run_is_lost(shop: Shop, how: str) -> None:
+async def test_messages_sent_during_continue_as_new_are_not_lost(shop: Shop, how: str) -> None:
     """Commands and events reach many checkouts at each point of their way from one run to the next."""
     shop.gateway.void_result = VOIDED
 
@@ -307,7 +307,7 @@ async def _news(handle: Handle, number: int) -> None:
         await tell(handle, f"evt_{number}_{n}")
 
 
-async def test_a_checkout_that_goes_straight_through_never_asks(shop: Shop) -> None:
+async def test_a_checkout_without_waits_is_not_continued_as_new(shop: Shop) -> None:
     handle = await shop.start()
     await handle.result()
     types = [event.event_type async for event in handle.fetch_history_events()]

@@ -35,16 +35,14 @@ async def pending(handle: Handle) -> list[Any]:
 @pytest.mark.parametrize(
     ("sku", "by_the_server"), [("MUG", ["charge_payment"]), ("FREE", ["confirm_order"])], ids=["paid", "for nothing"]
 )
-async def test_before_what_has_no_way_back_runs_the_history_says_that_it_will(
-    shop: Shop, sku: str, by_the_server: list[str]
-) -> None:
+async def test_the_history_announces_the_pivot_before_it_runs(shop: Shop, sku: str, by_the_server: list[str]) -> None:
     """By the answer that leads to it, or where there is none, by itself."""
     handle = await shop.start(lines=(Line(sku, 2),), expected_total_minor=None)
     assert (await handle.result()).status == CheckoutStatus.CONFIRMED
     assert await scheduled(handle) == by_the_server
 
 
-async def test_what_has_no_way_back_is_not_guessed_at_after_a_write_within_the_task(shop: Shop) -> None:
+async def test_the_pivot_never_runs_in_the_task_of_another_write(shop: Shop) -> None:
     """Support says that it was paid; writing that down may be lost with the task, and so may the command."""
     shop.gateway.charge_results[1] = shop.gateway.find_result = OutcomeUnknown("away")
     handle = await shop.start(timeouts=Timeouts(payment_stuck_after_seconds=0.5))
@@ -56,7 +54,7 @@ async def test_what_has_no_way_back_is_not_guessed_at_after_a_write_within_the_t
 
 
 @pytest.mark.parametrize("how", ["customer", "operator"])
-async def test_a_cancel_that_comes_with_the_answer_of_the_charge_comes_too_late(
+async def test_a_cancel_that_arrives_with_the_charges_result_is_too_late(
     temporal_client: Client, engine: AsyncEngine, stock: Stock, how: str
 ) -> None:
     """A task that was lost may have confirmed upon that answer, so every task does."""
@@ -113,7 +111,7 @@ async def test_a_step_that_fails_is_pending_with_its_error(shop: Shop) -> None:
 
 
 @pytest.mark.parametrize("how", ["customer", "operator"])
-async def test_cancelled_in_its_middle_a_step_comes_to_rest_and_is_undone(shop: Shop, how: str) -> None:
+async def test_a_step_cancelled_while_running_settles_and_is_undone(shop: Shop, how: str) -> None:
     async with shop.engine.begin() as rival:
         await rival.execute(text("SELECT FROM products FOR UPDATE"))
         handle = await shop.start()
@@ -131,7 +129,7 @@ async def test_cancelled_in_its_middle_a_step_comes_to_rest_and_is_undone(shop: 
 
 
 @pytest.mark.parametrize("how", ["customer", "operator"])
-async def test_a_rejection_that_a_cancel_meets_on_its_way_stays_a_rejection(shop: Shop, how: str) -> None:
+async def test_a_rejection_stays_a_rejection_when_a_cancel_arrives(shop: Shop, how: str) -> None:
     """The answer of the step is lost to the cancellation; the tables have it."""
     async with shop.engine.begin() as rival:
         await rival.execute(text("SELECT FROM products FOR UPDATE"))

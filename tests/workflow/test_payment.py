@@ -33,7 +33,7 @@ async def test_a_key_that_the_provider_refuses_undoes_nothing(shop: Shop) -> Non
     assert (await handle.result()).status == CheckoutStatus.CONFIRMED
 
 
-async def test_of_a_try_that_never_began_no_payment_is_left(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_try_that_never_began_leaves_no_payment(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     async def away(*_: object) -> None:
         raise DatabaseUnavailable("away")
 
@@ -99,7 +99,7 @@ async def test_the_customers_tries_are_bounded(shop: Shop) -> None:
 
 
 @pytest.mark.parametrize("waiting", [PENDING, ACTION], ids=["pending", "at the bank"])
-async def test_a_try_that_the_provider_gave_up_by_itself_costs_the_customer_none(shop: Shop, waiting: Charge) -> None:
+async def test_a_try_cancelled_by_the_provider_does_not_count(shop: Shop, waiting: Charge) -> None:
     """Somebody cancels the payment in the provider's dashboard while it waits: at the first try and at the last."""
     shop.gateway.charge_result = waiting
     shop.gateway.charge_results[3] = CAPTURED
@@ -118,7 +118,7 @@ async def test_a_try_that_the_provider_gave_up_by_itself_costs_the_customer_none
     assert (view.status, view.payment.attempts) == (CheckoutStatus.CONFIRMED, 3)
 
 
-async def test_a_try_that_the_customer_gave_up_counts(shop: Shop) -> None:
+async def test_a_try_abandoned_by_the_customer_counts(shop: Shop) -> None:
     shop.gateway.charge_result = shop.gateway.find_result = ACTION
     shop.gateway.void_result = VOIDED
     handle = await shop.start(timeouts=Timeouts(max_attempts=2))
@@ -136,7 +136,7 @@ async def test_when_the_window_closes_everything_is_undone(patient_shop: Shop) -
     assert view.payment.status == PaymentStatus.DECLINED
 
 
-async def test_what_the_bank_asks_is_passed_on_and_the_approval_confirms(shop: Shop) -> None:
+async def test_an_approved_authentication_confirms_the_checkout(shop: Shop) -> None:
     shop.gateway.charge_result = shop.gateway.find_result = ACTION
     handle = await shop.start()
     view = await until_status(handle, CheckoutStatus.AWAITING_PAYMENT)
@@ -153,7 +153,7 @@ async def test_an_approval_is_found_without_any_event(patient_shop: Shop) -> Non
     assert (await patient_shop.buy()).status == CheckoutStatus.CONFIRMED
 
 
-async def test_an_event_that_lies_changes_nothing(shop: Shop) -> None:
+async def test_a_false_event_changes_nothing(shop: Shop) -> None:
     shop.gateway.charge_result = shop.gateway.find_result = ACTION
     handle = await shop.start()
     await until_status(handle, CheckoutStatus.AWAITING_PAYMENT)

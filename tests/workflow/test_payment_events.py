@@ -75,7 +75,7 @@ async def undone(handle: Handle) -> None:
     assert (await handle.result()).status == CheckoutStatus.CANCELLED
 
 
-async def test_a_checkout_under_way_is_told(shop: SandboxShop) -> None:
+async def test_an_event_reaches_a_running_checkout(shop: SandboxShop) -> None:
     handle = await shop.start("pm_card_authenticationRequired")
     await shop.wait_for("SELECT status FROM checkouts", lambda status: status == "awaiting_payment")
     intent = await shop.value("SELECT provider_reference FROM payments")
@@ -95,7 +95,7 @@ async def test_an_event_without_our_metadata_finds_its_checkout_by_the_intent(sh
     assert await shop.value("SELECT status FROM payment_events") == "applied"
 
 
-async def test_an_event_of_nobody_stays_in_the_inbox(shop: SandboxShop) -> None:
+async def test_an_unmatched_event_stays_in_the_inbox(shop: SandboxShop) -> None:
     assert await tell(shop, "pi_unknown", "chk_unknown") == "unmatched"
     assert await shop.row("SELECT checkout_id, status FROM payment_events") == {
         "checkout_id": "chk_unknown",
@@ -142,7 +142,7 @@ async def test_a_confirmed_sale_keeps_its_money(shop: SandboxShop) -> None:
     assert await shop.held_minor(handle.id) == 2580
 
 
-async def test_of_a_capture_that_was_sold_already_the_provider_is_not_asked_again(shop: SandboxShop) -> None:
+async def test_an_event_of_a_recorded_capture_asks_the_provider_nothing(shop: SandboxShop) -> None:
     handle = await shop.start()
     await handle.result()
     intent = await shop.value("SELECT provider_reference FROM payments")
@@ -151,7 +151,7 @@ async def test_of_a_capture_that_was_sold_already_the_provider_is_not_asked_agai
     assert not any(event.HasField("activity_task_scheduled_event_attributes") for event in history.events)
 
 
-async def test_of_another_intent_of_a_sold_checkout_the_provider_is_asked(shop: SandboxShop) -> None:
+async def test_an_event_of_another_intent_asks_the_provider(shop: SandboxShop) -> None:
     handle = await shop.start()
     await handle.result()
     assert await tell(shop, await shop.charge_beside_the_books(handle.id), handle.id) != "known"
@@ -159,7 +159,7 @@ async def test_of_another_intent_of_a_sold_checkout_the_provider_is_asked(shop: 
     assert await shop.held_minor(handle.id) == 2580
 
 
-async def test_money_that_comes_after_the_end_is_given_back_at_once(shop: SandboxShop) -> None:
+async def test_money_captured_after_the_end_is_refunded_at_once(shop: SandboxShop) -> None:
     handle = await cancelled(shop)
     intent = await shop.charge_beside_the_books(handle.id)
     assert await tell(shop, intent, handle.id) == "given_back"
@@ -169,7 +169,7 @@ async def test_money_that_comes_after_the_end_is_given_back_at_once(shop: Sandbo
     assert (await shop.reconcile()).found == 0
 
 
-async def test_a_checkout_that_temporal_has_forgotten_is_looked_at_all_the_same(shop: SandboxShop) -> None:
+async def test_an_event_of_a_checkout_past_retention_is_looked_into(shop: SandboxShop) -> None:
     async with shop.engine.begin() as connection:
         columns, values = "checkout_id, status, reason", "'chk_old', 'compensating', 'payment_declined'"
         await connection.execute(text(f"INSERT INTO checkouts ({columns}) VALUES ({values})"))
@@ -200,7 +200,7 @@ async def test_a_second_delivery_among_others_changes_nothing(shop: SandboxShop)
     await undone(handle)
 
 
-async def test_events_that_come_together_come_each_to_its_own_end(shop: SandboxShop) -> None:
+async def test_each_event_of_a_batch_has_its_own_outcome(shop: SandboxShop) -> None:
     ended, sold = await cancelled(shop), await shop.start()
     await sold.result()
     stray = await shop.charge_beside_the_books(ended.id)
@@ -212,7 +212,7 @@ async def test_events_that_come_together_come_each_to_its_own_end(shop: SandboxS
     assert await shop.held_minor(ended.id) == 0
 
 
-async def test_one_that_has_to_wait_keeps_no_other_waiting(shop: SandboxShop) -> None:
+async def test_an_event_that_has_to_wait_does_not_delay_the_others(shop: SandboxShop) -> None:
     ended = await cancelled(shop)
     stray = await shop.charge_beside_the_books(ended.id)
     waiting = await shop.start("pm_card_authenticationRequired")
@@ -241,7 +241,7 @@ async def test_an_open_checkout_without_a_workflow_is_left_to_reconciliation(sho
     assert await shop.held_minor(handle.id) == 0
 
 
-async def test_what_came_of_it_is_told_in_the_ui(shop: SandboxShop) -> None:
+async def test_the_ui_shows_the_outcome_of_an_event(shop: SandboxShop) -> None:
     await tell(shop, "pi_unknown", event_id="evt_1")
     metadata = await shop.client.get_workflow_handle("evt_1").query("__temporal_workflow_metadata")
     assert "unmatched" in metadata.current_details

@@ -41,7 +41,7 @@ async def terminate(shop: Shop) -> None:
                 raise
 
 
-async def test_everybody_goes_on_when_the_account_can_charge_again(
+async def test_held_checkouts_go_on_when_the_account_can_charge_again(
     shop: Shop, caplog: pytest.LogCaptureFixture
 ) -> None:
     handles = await held(shop, 3)
@@ -56,7 +56,7 @@ async def test_everybody_goes_on_when_the_account_can_charge_again(
     assert len([record for record in caplog.records if "NO PAYMENT CAN BE TAKEN" in record.message]) == 1
 
 
-async def test_what_comes_while_it_lasts_waits_without_asking_the_provider(shop: Shop) -> None:
+async def test_a_checkout_started_during_a_hold_waits_without_a_charge(shop: Shop) -> None:
     [first] = await held(shop)
     asked = len(shop.gateway.charged)
     [second] = await held(shop)
@@ -82,7 +82,7 @@ async def test_one_odd_payment_does_not_hold_the_others(shop: Shop) -> None:
     assert (await odd.result()).status == CheckoutStatus.CONFIRMED
 
 
-async def test_what_waits_can_be_cancelled(shop: Shop) -> None:
+async def test_a_held_checkout_can_be_cancelled(shop: Shop) -> None:
     [handle] = await held(shop)
     await handle.execute_update(CheckoutWorkflow.cancel, Cancel())
     view = await handle.result()

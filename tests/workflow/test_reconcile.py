@@ -58,7 +58,7 @@ async def test_many_abandoned_checkouts_are_all_undone(shop: Shop) -> None:
     assert await shop.value("SELECT count(*) FROM checkouts WHERE status = 'cancelled'") == 230
 
 
-async def test_a_long_run_goes_on_where_it_was_continued(shop: Shop) -> None:
+async def test_a_continued_reconciliation_resumes_where_it_stopped(shop: Shop) -> None:
     so_far = replace(await reconcile(shop), checked={"open checkouts": 5}, found=3, repaired=3)
     shop.gateway.books = [entry(1, int(time.time()) - 10)]
     report = await reconcile(shop, ReconcileRequest(grace_seconds=0, report=so_far, stage=len(STAGES) - 1))
@@ -66,7 +66,7 @@ async def test_a_long_run_goes_on_where_it_was_continued(shop: Shop) -> None:
     assert (report.found, report.repaired) == (3, 3)
 
 
-async def test_what_could_not_be_compared_is_a_mismatch_and_the_rest_is_compared(
+async def test_a_comparison_that_fails_is_a_mismatch_and_the_others_run(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object) -> None:
@@ -79,7 +79,7 @@ async def test_what_could_not_be_compared_is_a_mismatch_and_the_rest_is_compared
     assert report.checked["articles"] == 1
 
 
-async def test_an_undo_that_fails_is_reported_and_holds_up_nobody(shop: Shop) -> None:
+async def test_an_undo_that_fails_is_reported_and_delays_no_other(shop: Shop) -> None:
     shop.gateway.charge_result = Charge(
         PaymentStatus.REQUIRES_ACTION, "pi_1", 0, "EUR", next_action_url="https://bank.example"
     )

@@ -41,7 +41,7 @@ async def narrow_shop(engine: AsyncEngine, stock: Stock) -> AsyncIterator[Shop]:
     assert await violations(engine) == []
 
 
-async def test_any_number_of_refused_presses_makes_no_history_and_uses_up_nothing(narrow_shop: Shop) -> None:
+async def test_refused_updates_add_no_history_and_count_towards_no_limit(narrow_shop: Shop) -> None:
     narrow_shop.gateway.let_go.clear()
     handle = await narrow_shop.start()
     await narrow_shop.gateway.arrived.wait()
@@ -80,7 +80,7 @@ async def test_each_update_is_refused_before_it_is_written(shop: Shop) -> None:
     assert (await handle.result()).status == CheckoutStatus.CONFIRMED
 
 
-async def test_what_was_refused_may_be_sent_again_under_its_id_when_it_has_become_right(shop: Shop) -> None:
+async def test_a_refused_update_can_be_sent_again_under_its_id(shop: Shop) -> None:
     shop.gateway.let_go.clear()
     shop.gateway.charge_results[1] = DECLINED
     handle = await shop.start()
@@ -93,7 +93,7 @@ async def test_what_was_refused_may_be_sent_again_under_its_id_when_it_has_becom
     assert (await handle.result()).payment.attempts == 2
 
 
-async def test_a_press_that_comes_before_the_first_step_is_refused(
+async def test_a_payment_submitted_before_the_first_step_is_refused(
     temporal_client: Client, engine: AsyncEngine, stock: Stock
 ) -> None:
     """In the first workflow task the handlers are called before the story has begun."""

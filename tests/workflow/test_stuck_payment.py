@@ -26,7 +26,7 @@ async def stuck(shop: Shop) -> Handle:
     return handle
 
 
-async def test_a_payment_that_stays_unknown_calls_for_support_and_goes_on(patient_shop: Shop) -> None:
+async def test_a_payment_that_stays_unknown_becomes_stuck_and_is_retried(patient_shop: Shop) -> None:
     gateway = patient_shop.gateway
     gateway.charge_result = ProviderUnavailable("away")
     handle = await patient_shop.start()
@@ -83,7 +83,7 @@ async def test_a_retry_is_refused_while_the_outcome_is_unknown(shop: Shop) -> No
     assert (await handle.result()).payment.attempts == 1
 
 
-async def test_a_retry_of_what_was_captured_wrongly_gives_it_back(shop: Shop) -> None:
+async def test_a_retry_refunds_a_capture_of_the_wrong_amount(shop: Shop) -> None:
     handle = await stuck(shop)
     shop.gateway.void_result = Charge(PaymentStatus.CAPTURED, "pi_1", 1, "EUR")
     await handle.execute_update(CheckoutWorkflow.retry_payment, RETRY)
@@ -100,7 +100,7 @@ async def test_a_retry_of_what_was_captured_charges_nothing(shop: Shop) -> None:
     assert {attempt.number for attempt in shop.gateway.charged} == {1}
 
 
-async def test_nothing_is_retried_that_is_not_stuck(shop: Shop) -> None:
+async def test_a_payment_that_is_not_stuck_cannot_be_retried(shop: Shop) -> None:
     shop.gateway.let_go.clear()
     handle = await shop.start()
     await shop.gateway.arrived.wait()
@@ -109,7 +109,7 @@ async def test_nothing_is_retried_that_is_not_stuck(shop: Shop) -> None:
     await handle.result()
 
 
-async def test_a_lie_is_refused_and_what_the_provider_said_counts(shop: Shop) -> None:
+async def test_a_contradicted_resolution_is_refused_and_the_customer_has_the_turn(shop: Shop) -> None:
     handle = await stuck(shop)
     shop.gateway.find_result = VOIDED
     lie = ResolvePayment("support:desk", "trust me", captured=True, provider_reference="pi_1")
@@ -120,7 +120,7 @@ async def test_a_lie_is_refused_and_what_the_provider_said_counts(shop: Shop) ->
 
 
 @pytest.mark.parametrize("captured", [True, False])
-async def test_the_word_of_a_person_counts_while_the_provider_is_silent(shop: Shop, captured: bool) -> None:
+async def test_support_resolves_a_payment_while_the_provider_is_unavailable(shop: Shop, captured: bool) -> None:
     handle = await stuck(shop)
     shop.gateway.find_result = shop.gateway.void_result = OutcomeUnknown("away")
     word = ResolvePayment("support:desk", "the bank says so", captured, "pi_1" if captured else None)

@@ -77,7 +77,7 @@ class TestEveryGateway:
         assert [await gateway.charge(one) for _ in range(3)] == [first] * 3
         assert await gateway.find(one) == first
 
-    async def test_a_decline_is_an_answer(self, gateway: PaymentGateway) -> None:
+    async def test_a_decline_is_a_result_and_not_an_error(self, gateway: PaymentGateway) -> None:
         charge = await gateway.charge(attempt("pm_card_visa_chargeDeclinedInsufficientFunds"))
         assert charge.status is PaymentStatus.DECLINED
         assert (charge.decline_code, charge.captured_minor, charge.retryable) == ("insufficient_funds", 0, True)
@@ -159,7 +159,7 @@ class TestEveryGateway:
         assert await gateway.void(one) == captured
         assert await gateway.void(replace(one, provider_reference=captured.provider_reference)) == captured
 
-    async def test_a_declined_attempt_is_voided_for_good(self, gateway: PaymentGateway) -> None:
+    async def test_a_declined_attempt_that_is_voided_can_never_charge(self, gateway: PaymentGateway) -> None:
         one = attempt("pm_card_visa_chargeDeclined")
         declined = await gateway.charge(one)
         for _ in range(2):
@@ -185,7 +185,7 @@ class TestEveryGateway:
         assert (charge.status, charge.next_action_url) == (PaymentStatus.REQUIRES_ACTION, None)
         await gateway.close()
 
-    async def test_a_person_must_act_first(self, gateway: PaymentGateway) -> None:
+    async def test_required_authentication_has_a_next_action(self, gateway: PaymentGateway) -> None:
         charge = await gateway.charge(attempt("pm_card_authenticationRequired"))
         assert (charge.status, charge.captured_minor) == (PaymentStatus.REQUIRES_ACTION, 0)
 
@@ -199,16 +199,14 @@ class TestEveryGateway:
         refund = await gateway.refund(refund_of(one, charge.provider_reference, amount_minor))
         assert refund.amount_minor == amount_minor
 
-    async def test_an_unknown_payment_method_is_our_mistake(self, gateway: PaymentGateway) -> None:
+    async def test_an_unknown_payment_method_is_an_error_and_not_a_decline(self, gateway: PaymentGateway) -> None:
         one = attempt("pm_there_is_no_such_thing")
         with pytest.raises(ProviderRefusedCall, match="resource_missing") as refused:
             await gateway.charge(one)
         assert one.payment_method not in str(refused.value)
         assert await gateway.void(one) is None
 
-    async def test_an_amount_that_the_provider_cannot_take_is_refused_and_leaves_nothing_to_undo(
-        self, gateway: PaymentGateway
-    ) -> None:
+    async def test_an_amount_out_of_range_is_refused_and_needs_no_undo(self, gateway: PaymentGateway) -> None:
         one = attempt(currency="KWD", amount_minor=5125)
         with pytest.raises(ProviderRefusedCall, match="third decimal"):
             await gateway.charge(one)
@@ -222,7 +220,7 @@ class TestEveryGateway:
 class TestTheRefundsOfEveryGateway:
     """Stripe's own test methods for the same are those of https://docs.stripe.com/testing#refunds."""
 
-    async def test_a_part_may_be_given_back_and_then_the_rest(self, gateway: PaymentGateway) -> None:
+    async def test_a_part_can_be_refunded_and_then_the_remainder(self, gateway: PaymentGateway) -> None:
         one = attempt()
         reference = (await gateway.charge(one)).provider_reference
         assert await gateway.refunds(reference) == []
@@ -230,7 +228,7 @@ class TestTheRefundsOfEveryGateway:
         await gateway.refund(refund_of(one, reference, 2000, "b"))
         assert [refund.amount_minor for refund in await gateway.refunds(reference)] == [2000, 580]
 
-    async def test_no_more_is_given_back_than_is_left(self, gateway: PaymentGateway) -> None:
+    async def test_no_more_is_refunded_than_remains(self, gateway: PaymentGateway) -> None:
         one = attempt()
         reference = (await gateway.charge(one)).provider_reference
         await gateway.refund(refund_of(one, reference, 580, "a"))
@@ -247,19 +245,19 @@ class TestTheRefundsOfEveryGateway:
         with pytest.raises(KeyUsedOtherwise):
             await gateway.refund(refund_of(one, reference, 2000))
 
-    async def test_a_repeated_answer_is_told_from_a_new_one(self, gateway: PaymentGateway) -> None:
+    async def test_a_repeated_response_is_told_from_a_new_one(self, gateway: PaymentGateway) -> None:
         one = attempt()
         reference = (await gateway.charge(one)).provider_reference
         answers = [await gateway.refund(refund_of(one, reference, 2580)) for _ in range(2)]
         assert [refund.is_replay for refund in answers] == [False, True]
 
-    async def test_a_refund_may_take_its_time(self, gateway: PaymentGateway, methods: Methods) -> None:
+    async def test_a_refund_can_be_pending(self, gateway: PaymentGateway, methods: Methods) -> None:
         one = attempt(methods["refund_pending"])
         reference = (await gateway.charge(one)).provider_reference
         await gateway.refund(refund_of(one, reference, 2580))
         await until(lambda: _statuses(gateway, reference), lambda found: found == [RefundStatus.SUCCEEDED])
 
-    async def test_a_refund_may_fail_after_it_succeeded(self, gateway: PaymentGateway, methods: Methods) -> None:
+    async def test_a_refund_can_fail_after_it_succeeded(self, gateway: PaymentGateway, methods: Methods) -> None:
         one = attempt(methods["refund_fails"])
         reference = (await gateway.charge(one)).provider_reference
         await gateway.refund(refund_of(one, reference, 2580))
@@ -268,7 +266,7 @@ class TestTheRefundsOfEveryGateway:
         assert entry is not None
         assert entry.held_minor == 2580
 
-    async def test_a_disputed_charge_is_not_given_back_besides(
+    async def test_a_disputed_charge_is_not_refunded(
         self, gateway: PaymentGateway, methods: Methods, sandbox: SandboxServer
     ) -> None:
         one = attempt(methods["disputed"])
@@ -282,7 +280,7 @@ class TestTheRefundsOfEveryGateway:
 
 
 class TestWhoseEveryPaymentIs:
-    async def test_a_payment_bears_the_mark_of_who_made_it(self, gateway: PaymentGateway) -> None:
+    async def test_a_payment_carries_the_deployments_mark(self, gateway: PaymentGateway) -> None:
         charge = await gateway.charge(attempt(deployment="deployment-1"))
         entry = await gateway.entry(charge.provider_reference)
         assert entry is not None
@@ -304,7 +302,7 @@ class TestWhoseEveryPaymentIs:
 
 
 class TestTheLedgerOfEveryGateway:
-    async def test_it_shows_what_was_taken_and_what_of_it_was_given_back(self, gateway: PaymentGateway) -> None:
+    async def test_the_ledger_shows_captured_and_refunded_amounts(self, gateway: PaymentGateway) -> None:
         kept, returned, declined = attempt(), attempt(), attempt("pm_card_visa_chargeDeclined")
         charges = [await gateway.charge(one) for one in (kept, returned, declined)]
         await gateway.refund(refund_of(returned, charges[1].provider_reference, 2580))
@@ -327,12 +325,12 @@ class TestTheLedgerOfEveryGateway:
         assert (entry.status, entry.held_minor, entry.may_still_capture) == (PaymentStatus.REQUIRES_ACTION, 0, True)
         assert await gateway.entry("pi_there_is_no_such_intent") is None
 
-    async def test_it_shows_no_fences(self, gateway: PaymentGateway) -> None:
+    async def test_the_ledger_shows_no_fences(self, gateway: PaymentGateway) -> None:
         one = attempt()
         assert await gateway.void(one) is None
         assert one.checkout_id not in {entry.checkout_id for entry in await ledger(gateway)}
 
-    async def test_it_keeps_to_the_time_asked_for(self, gateway: PaymentGateway) -> None:
+    async def test_the_ledger_keeps_to_the_period_asked_for(self, gateway: PaymentGateway) -> None:
         charge = await gateway.charge(attempt())
         entry = await gateway.entry(charge.provider_reference)
         assert entry is not None

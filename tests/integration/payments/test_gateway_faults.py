@@ -41,7 +41,7 @@ async def gateway(sandbox: SandboxServer) -> AsyncIterator[PaymentGateway]:
     await gateway.close()
 
 
-async def test_a_lost_answer_is_found(gateway: PaymentGateway) -> None:
+async def test_a_charge_with_a_lost_response_is_found(gateway: PaymentGateway) -> None:
     one = attempt("pm_sandbox_lost_response")
     with pytest.raises(OutcomeUnknown):
         await gateway.charge(one)
@@ -92,7 +92,7 @@ async def test_a_late_capture_is_one_capture_in_the_end(gateway: PaymentGateway,
     assert [it["amount_received"] for it in await sandbox.intents_of(one.checkout_id)] == [2580]
 
 
-async def test_a_late_capture_is_fenced_or_owned_up_to(gateway: PaymentGateway, sandbox: SandboxServer) -> None:
+async def test_a_void_prevents_a_late_capture(gateway: PaymentGateway, sandbox: SandboxServer) -> None:
     one = attempt("pm_sandbox_late_capture")
     with pytest.raises(OutcomeUnknown):
         await gateway.charge(one)
@@ -125,13 +125,13 @@ async def test_a_processing_payment_settles_and_cannot_be_voided_before(gateway:
     assert captured.status is PaymentStatus.CAPTURED
 
 
-async def test_a_wrong_amount_is_told_as_it_was_taken(gateway: PaymentGateway) -> None:
+async def test_a_wrong_amount_is_reported_as_captured(gateway: PaymentGateway) -> None:
     charge = await gateway.charge(attempt("pm_sandbox_wrong_amount"))
     assert charge.status is PaymentStatus.CAPTURED
     assert charge.captured_minor != 2580
 
 
-async def test_somebody_elses_refund_counts(gateway: PaymentGateway, sandbox: SandboxServer) -> None:
+async def test_a_refund_made_by_another_counts(gateway: PaymentGateway, sandbox: SandboxServer) -> None:
     one = attempt()
     reference = (await gateway.charge(one)).provider_reference
     by_hand = await sandbox.http.post("/v1/refunds", data={"payment_intent": reference})
@@ -146,7 +146,7 @@ async def test_a_next_action_leads_to_a_page(gateway: PaymentGateway, sandbox: S
     assert charge.next_action_url.startswith(f"{sandbox.url}/")
 
 
-async def test_nothing_answered_is_lost_when_the_provider_is_killed(
+async def test_a_killed_provider_loses_nothing_that_it_confirmed(
     gateway: PaymentGateway, sandbox: SandboxServer
 ) -> None:
     plain, failing, late = attempt(), attempt("pm_sandbox_error_after_charge"), attempt("pm_sandbox_late_capture")

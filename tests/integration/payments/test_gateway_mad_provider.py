@@ -84,7 +84,7 @@ async def mad_provider() -> AsyncIterator[MadProvider]:
 
 
 @pytest.mark.parametrize("answer", MAD_ANSWERS.values(), ids=MAD_ANSWERS.keys())
-async def test_an_answer_that_cannot_be_read_tells_nothing(mad_provider: MadProvider, answer: bytes) -> None:
+async def test_an_unreadable_response_leaves_the_outcome_unknown(mad_provider: MadProvider, answer: bytes) -> None:
     gateway = await mad_provider(answer)
     one = attempt()
     with pytest.raises(OutcomeUnknown):
@@ -95,7 +95,7 @@ async def test_an_answer_that_cannot_be_read_tells_nothing(mad_provider: MadProv
         await gateway.refund(refund_of(one, "pi_1", 2580))
 
 
-async def test_a_dripping_answer_is_given_up_in_time(mad_provider: MadProvider) -> None:
+async def test_a_dripping_response_times_out(mad_provider: MadProvider) -> None:
     gateway = await mad_provider(_answer(b'{"id": "pi_1"}'), drips=True)
     before = time.monotonic()
     with pytest.raises(OutcomeUnknown, match=r"within 0\.5 s"):

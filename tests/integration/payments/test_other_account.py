@@ -20,7 +20,7 @@ OTHER_KEYS = ["sk_test_acctOTHER_1", "sk_live_sandbox"]
 
 
 @pytest.mark.parametrize("key", OTHER_KEYS)
-async def test_whatever_is_under_way_goes_on_once_the_right_key_is_back(
+async def test_open_checkouts_go_on_once_the_right_api_key_is_back(
     temporal_client: Client, engine: AsyncEngine, stock: Stock, sandbox: SandboxServer, key: str
 ) -> None:
     await stock({"MUG": (1290, "EUR", 40)})

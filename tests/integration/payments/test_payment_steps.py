@@ -62,7 +62,7 @@ async def test_a_pending_payment_is_looked_at_again(steps: CheckoutSteps) -> Non
 
 
 @pytest.mark.parametrize("taken", [(1, "EUR"), (2580, "USD")])
-async def test_another_amount_is_given_back_as_it_was_taken(steps: CheckoutSteps, taken: tuple[int, str]) -> None:
+async def test_a_wrong_amount_is_refunded_as_captured(steps: CheckoutSteps, taken: tuple[int, str]) -> None:
     await steps.reserve()
     await steps.order()
     steps.gateway.charge_result = Charge(PaymentStatus.CAPTURED, "pi_1", *taken)
@@ -73,7 +73,7 @@ async def test_another_amount_is_given_back_as_it_was_taken(steps: CheckoutSteps
     assert steps.gateway.refunded == [taken[0]]
 
 
-async def test_a_refund_is_tried_on_until_it_succeeds(steps: CheckoutSteps) -> None:
+async def test_a_refund_is_retried_until_it_succeeds(steps: CheckoutSteps) -> None:
     await steps.reserve()
     await steps.order()
     await steps.charge()
@@ -89,7 +89,7 @@ async def test_a_refund_is_tried_on_until_it_succeeds(steps: CheckoutSteps) -> N
     await steps.release()
 
 
-async def test_a_declined_payment_leaves_nothing_to_give_back(steps: CheckoutSteps) -> None:
+async def test_a_declined_payment_needs_no_refund(steps: CheckoutSteps) -> None:
     await steps.reserve()
     await steps.order()
     steps.gateway.charge_result = Charge(PaymentStatus.DECLINED, "pi_1", 0, "EUR", decline_code="insufficient_funds")
@@ -150,21 +150,21 @@ async def test_after_a_void_the_next_try_takes_a_new_intent(steps: CheckoutSteps
 
 
 @pytest.mark.parametrize("found", [None, Charge(PaymentStatus.DECLINED, "pi_1", 0, "EUR")])
-async def test_a_capture_that_the_provider_denies_is_not_believed(steps: CheckoutSteps, found: Charge | None) -> None:
+async def test_resolve_refuses_a_capture_that_the_provider_denies(steps: CheckoutSteps, found: Charge | None) -> None:
     await _in_doubt(steps)
     steps.gateway.find_result = found
     with pytest.raises(Contradicted):
         await steps.resolve(PaymentStatus.CAPTURED, "pi_1")
 
 
-async def test_a_capture_of_another_checkout_is_not_believed(steps: CheckoutSteps) -> None:
+async def test_resolve_refuses_a_capture_of_another_checkout(steps: CheckoutSteps) -> None:
     await _in_doubt(steps)
     steps.gateway.find_result = ProviderRefusedCall("not an intent of chk_1")
     with pytest.raises(Contradicted):
         await steps.resolve(PaymentStatus.CAPTURED, "pi_other")
 
 
-async def test_not_charged_is_not_believed_when_it_was(steps: CheckoutSteps) -> None:
+async def test_resolve_refuses_not_charged_for_a_captured_payment(steps: CheckoutSteps) -> None:
     await _in_doubt(steps)
     steps.gateway.void_result = Charge(PaymentStatus.CAPTURED, "pi_1", 2580, "EUR")
     with pytest.raises(Contradicted):
@@ -172,7 +172,7 @@ async def test_not_charged_is_not_believed_when_it_was(steps: CheckoutSteps) -> 
     assert (await steps.look_up()).status == PaymentStatus.CAPTURED
 
 
-async def test_a_person_is_believed_while_the_provider_is_silent(steps: CheckoutSteps) -> None:
+async def test_resolve_takes_a_persons_word_while_the_provider_is_unavailable(steps: CheckoutSteps) -> None:
     await _in_doubt(steps)
     steps.gateway.find_result = OutcomeUnknown("away")
     with pytest.raises(Contradicted, match="reference"):

@@ -152,7 +152,7 @@ async def test_a_capture_on_a_persons_word_is_never_the_decline_of_an_earlier_tr
     assert await steps.value("SELECT status FROM payments WHERE attempt = 2") == "unknown"
 
 
-async def test_money_that_an_error_hid_is_found_and_not_taken_again(till: Till) -> None:
+async def test_a_capture_hidden_by_an_error_is_found_and_not_repeated(till: Till) -> None:
     assert (await till.pay("pm_sandbox_error_after_charge")).status == PaymentStatus.CAPTURED
     assert await till.keys("charge") == []
     assert (await till.intent())["amount_received"] == 2580
@@ -170,7 +170,7 @@ async def test_a_refund_refused_under_a_key_is_made_under_another(till: Till) ->
     assert (await till.keys("refund"))[:2] == [first, f"{first}-2"]
 
 
-async def test_what_was_given_back_by_hand_is_not_given_back_again(till: Till) -> None:
+async def test_a_refund_made_by_hand_is_not_made_again(till: Till) -> None:
     await till.pay("pm_card_visa")
     await till.dashboard("refund", amount=580)
     assert (await till.steps.refund()).status == PaymentStatus.REFUNDED
@@ -179,14 +179,14 @@ async def test_what_was_given_back_by_hand_is_not_given_back_again(till: Till) -
     assert len(await till.refunds()) == 2
 
 
-async def test_all_given_back_by_hand_leaves_nothing_to_ask_for(till: Till) -> None:
+async def test_a_full_refund_by_hand_needs_no_refund(till: Till) -> None:
     await till.pay("pm_card_visa")
     await till.dashboard("refund")
     assert (await till.steps.refund()).status == PaymentStatus.REFUNDED
     assert (await till.refunds(), await till.keys("refund")) == ([(2580, "succeeded")], [])
 
 
-async def test_a_part_given_back_by_hand_while_ours_was_refused(till: Till) -> None:
+async def test_only_what_a_partial_refund_by_hand_left_is_refunded(till: Till) -> None:
     await till.pay("pm_sandbox_refund_refused")
     with pytest.raises(ProviderUnavailable):
         await till.steps.refund()
@@ -196,7 +196,7 @@ async def test_a_part_given_back_by_hand_while_ours_was_refused(till: Till) -> N
     assert sorted(await till.refunds()) == [(80, "succeeded"), (2500, "succeeded")]
 
 
-async def test_a_refund_that_pends_is_waited_for(till: Till) -> None:
+async def test_a_pending_refund_is_awaited(till: Till) -> None:
     await till.pay("pm_sandbox_refund_pending")
     with pytest.raises(ProviderUnavailable, match="pending"):
         await till.steps.refund()
@@ -229,7 +229,7 @@ async def test_an_intent_cancelled_by_hand_costs_the_customer_no_try(till: Till)
     await till.steps.confirm()
 
 
-async def test_a_false_decline_is_found_by_the_undo(till: Till) -> None:
+async def test_an_undo_refunds_a_capture_that_the_tables_call_declined(till: Till) -> None:
     assert (await till.pay("pm_card_visa")).status == PaymentStatus.CAPTURED
     await till.steps.tamper("UPDATE payments SET status = 'declined', captured_minor = NULL")
     assert (await till.steps.refund()).status == PaymentStatus.REFUNDED

@@ -118,14 +118,14 @@ async def test_a_checkout_that_temporal_has_forgotten_is_undone(shop: SandboxSho
     assert "is gone" in mismatch.detail
 
 
-async def test_the_undoing_tells_who_did_it(shop: SandboxShop) -> None:
+async def test_the_audit_log_names_reconciliation_as_the_actor(shop: SandboxShop) -> None:
     await terminate_while_charging(shop)
     await shop.reconcile()
     ending = "SELECT actor, reason FROM audit_log WHERE entity = 'checkout' AND after = 'cancelled'"
     assert await shop.row(ending) == {"actor": "reconciliation", "reason": "cancelled_by_operator"}
 
 
-async def test_a_checkout_under_way_is_left_alone(shop: SandboxShop) -> None:
+async def test_a_running_checkout_is_not_repaired(shop: SandboxShop) -> None:
     handle = await shop.start("pm_card_authenticationRequired")
     await shop.wait_for("SELECT status FROM checkouts", lambda status: status == "awaiting_payment")
     report = await shop.reconcile()
@@ -134,7 +134,7 @@ async def test_a_checkout_under_way_is_left_alone(shop: SandboxShop) -> None:
     assert (await handle.result()).status == CheckoutStatus.CANCELLED
 
 
-async def test_money_of_a_checkout_that_nobody_knows_is_given_back(shop: SandboxShop) -> None:
+async def test_a_payment_of_an_unknown_checkout_is_refunded(shop: SandboxShop) -> None:
     intent = await shop.charge_beside_the_books("chk_unknown")
     mismatch = await shop.the_one_mismatch()
     assert (mismatch.kind, mismatch.provider_reference) == (MismatchKind.CAPTURED_FOR_AN_UNKNOWN_CHECKOUT, intent)
@@ -145,14 +145,14 @@ async def test_money_of_a_checkout_that_nobody_knows_is_given_back(shop: Sandbox
     assert await shop.found() == []
 
 
-async def test_money_of_many_unknown_checkouts_is_left_to_a_person(shop: SandboxShop) -> None:
+async def test_payments_of_many_unknown_checkouts_are_reported_and_not_refunded(shop: SandboxShop) -> None:
     for number in range(21):
         await shop.charge_beside_the_books(f"chk_elsewhere_{number}")
     assert await shop.found() == [(MismatchKind.FOREIGN_LEDGER, False)]
     assert (await shop.sandbox.ledger())["refunds"] == []
 
 
-async def test_a_capture_after_the_compensation_is_given_back(shop: SandboxShop) -> None:
+async def test_a_capture_after_the_compensation_is_refunded(shop: SandboxShop) -> None:
     handle = await shop.start("pm_sandbox_unavailable")
     await shop.wait_for("SELECT count(*) FROM payments", bool)
     await handle.execute_update(CheckoutWorkflow.cancel, Cancel())
@@ -164,7 +164,7 @@ async def test_a_capture_after_the_compensation_is_given_back(shop: SandboxShop)
     assert await shop.found() == []
 
 
-async def test_a_payment_that_could_still_be_made_is_stopped(shop: SandboxShop) -> None:
+async def test_an_open_intent_of_an_unknown_checkout_is_cancelled(shop: SandboxShop) -> None:
     intent = await shop.charge_beside_the_books("chk_unknown", method="pm_card_authenticationRequired")
     assert await shop.found() == [(MismatchKind.PAYMENT_STILL_POSSIBLE, True)]
     assert [one["status"] for one in await shop.sandbox.intents_of("chk_unknown")] == ["canceled"]
@@ -172,7 +172,7 @@ async def test_a_payment_that_could_still_be_made_is_stopped(shop: SandboxShop) 
     assert await shop.found() == []
 
 
-async def test_of_two_captures_the_one_that_the_sale_does_not_count_on_is_given_back(shop: SandboxShop) -> None:
+async def test_of_two_captures_the_one_outside_the_sale_is_refunded(shop: SandboxShop) -> None:
     handle = await shop.start()
     assert (await handle.result()).status == CheckoutStatus.CONFIRMED
     second = await shop.charge_beside_the_books(handle.id)
@@ -196,7 +196,7 @@ async def test_a_second_capture_stays_while_the_first_is_in_doubt(shop: SandboxS
     ]
 
 
-async def test_two_at_once_do_it_once(shop: SandboxShop) -> None:
+async def test_two_reconciliations_at_once_repair_once(shop: SandboxShop) -> None:
     await terminate_while_stuck(shop)
     await shop.charge_beside_the_books("chk_unknown")
     first, second = await shop.start_reconcile(), await shop.start_reconcile()
@@ -206,7 +206,7 @@ async def test_two_at_once_do_it_once(shop: SandboxShop) -> None:
     assert await shop.found() == []
 
 
-async def test_a_provider_that_is_away_is_asked_again(shop: SandboxShop) -> None:
+async def test_reconciliation_retries_a_provider_that_is_unavailable(shop: SandboxShop) -> None:
     await shop.charge_beside_the_books("chk_unknown")
     await shop.sandbox.set_faults(outage=True)
     handle = await shop.start_reconcile()
@@ -220,7 +220,7 @@ def _is_retrying(found: WorkflowExecutionDescription) -> bool:
     return any(one.attempt > 1 for one in found.raw_description.pending_activities)
 
 
-async def test_what_needs_a_person_shows_in_temporals_list(shop: SandboxShop) -> None:
+async def test_an_unrepaired_mismatch_is_in_the_status_search_attribute(shop: SandboxShop) -> None:
     await shop.tamper("UPDATE products SET reserved = 3")
     handle = await shop.start_reconcile()
     assert (await handle.result()).unrepaired == 1

@@ -37,7 +37,7 @@ async def undone(shop: SandboxShop) -> Handle:
     return handle
 
 
-async def test_a_shop_in_order_has_nothing_to_report(shop: SandboxShop) -> None:
+async def test_a_consistent_shop_has_no_mismatch(shop: SandboxShop) -> None:
     await sold(shop)
     await undone(shop)
     report = await shop.reconcile()

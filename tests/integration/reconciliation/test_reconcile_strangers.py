@@ -46,7 +46,9 @@ async def cancelled(shop: SandboxShop, method: str = "pm_card_authenticationRequ
     ],
     ids=str,
 )
-async def test_payments_of_other_programs_are_left_alone(shop: SandboxShop, metadata: dict[str, str]) -> None:
+async def test_payments_of_other_programs_are_neither_reported_nor_refunded(
+    shop: SandboxShop, metadata: dict[str, str]
+) -> None:
     stranger = await pay_elsewhere(shop, **metadata)
     orphan = await cancelled(shop)
     await shop.charge_beside_the_books(orphan)
@@ -61,7 +63,9 @@ async def test_payments_of_other_programs_are_left_alone(shop: SandboxShop, meta
 
 
 @pytest.mark.parametrize("of", ["a confirmed one", "a cancelled one"])
-async def test_one_that_names_a_checkout_of_ours_is_reported_and_left_alone(shop: SandboxShop, of: str) -> None:
+async def test_a_foreign_payment_that_names_our_checkout_is_reported_and_not_refunded(
+    shop: SandboxShop, of: str
+) -> None:
     if of == "a confirmed one":
         handle = await shop.start()
         assert (await handle.result()).status == CheckoutStatus.CONFIRMED
@@ -74,7 +78,7 @@ async def test_one_that_names_a_checkout_of_ours_is_reported_and_left_alone(shop
     assert (mismatch.repaired, await refunded(shop, forged)) == (False, 0)
 
 
-async def test_one_of_ours_that_somebody_edited_is_still_ours(shop: SandboxShop) -> None:
+async def test_our_payment_is_recognised_after_its_metadata_was_edited(shop: SandboxShop) -> None:
     orphan = await cancelled(shop)
     edited = (await shop.gateway.charge(attempt(checkout_id=orphan))).provider_reference
     await shop.tamper(f"UPDATE payments SET provider_reference = '{edited}'")
@@ -82,7 +86,7 @@ async def test_one_of_ours_that_somebody_edited_is_still_ours(shop: SandboxShop)
     assert await refunded(shop, edited) == 2580
 
 
-async def test_one_of_ours_that_cannot_be_read_hides_no_other(shop: SandboxShop) -> None:
+async def test_an_unreadable_payment_does_not_hide_the_others(shop: SandboxShop) -> None:
     odd = await pay_elsewhere(shop, deployment=await shop.value("SELECT mark FROM deployment"))
     orphan = await cancelled(shop)
     await shop.charge_beside_the_books(orphan)

@@ -48,7 +48,7 @@ async def gateway(temporal_client: Client, engine: AsyncEngine, stock: Stock) ->
 
 @pytest.fixture
 async def storefront(temporal_client: Client) -> AsyncIterator[Storefront]:
-    async with open_storefront(temporal_client, payment_stuck_after_seconds=0.3) as storefront:
+    async with open_storefront(temporal_client, payment_stuck_after_seconds=1) as storefront:
         yield storefront
 
 

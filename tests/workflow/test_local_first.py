@@ -45,7 +45,7 @@ async def test_the_history_announces_the_pivot_before_it_runs(shop: Shop, sku: s
 async def test_the_pivot_never_runs_in_the_task_of_another_write(shop: Shop) -> None:
     """Support says that it was paid; writing that down may be lost with the task, and so may the command."""
     shop.gateway.charge_results[1] = shop.gateway.find_result = OutcomeUnknown("away")
-    handle = await shop.start(timeouts=Timeouts(payment_stuck_after_seconds=0.5))
+    handle = await shop.start(timeouts=Timeouts(payment_stuck_after_seconds=1))
     await until_status(handle, CheckoutStatus.PAYMENT_STUCK)
     word = ResolvePayment("support:desk", "the bank says so", captured=True, provider_reference="pi_1")
     await handle.execute_update(CheckoutWorkflow.resolve_payment, word)

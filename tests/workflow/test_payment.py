@@ -26,7 +26,7 @@ EVENT = PaymentEvent("evt_1", "payment_intent.succeeded", "pi_1", None, 0)
 
 async def test_a_key_that_the_provider_refuses_undoes_nothing(shop: Shop) -> None:
     shop.gateway.charge_result = ProviderRefusesKey("revoked")
-    handle = await shop.start(timeouts=Timeouts(payment_stuck_after_seconds=0.5))
+    handle = await shop.start(timeouts=Timeouts(payment_stuck_after_seconds=1))
     await until_status(handle, CheckoutStatus.PAYMENT_STUCK)
     shop.gateway.charge_result = CAPTURED
     await handle.execute_update(CheckoutWorkflow.retry_payment, RETRY)
@@ -177,7 +177,7 @@ async def test_a_customer_may_pay_otherwise_instead_of_authenticating(shop: Shop
 async def test_paying_otherwise_waits_for_a_provider_that_is_silent(shop: Shop) -> None:
     shop.gateway.charge_result = shop.gateway.find_result = ACTION
     shop.gateway.void_result = OutcomeUnknown("away")
-    handle = await shop.start(timeouts=Timeouts(payment_stuck_after_seconds=0.5))
+    handle = await shop.start(timeouts=Timeouts(payment_stuck_after_seconds=1))
     await until_status(handle, CheckoutStatus.AWAITING_PAYMENT)
     await handle.execute_update(CheckoutWorkflow.submit_payment, SubmitPayment("pm_other"))
     await until_status(handle, CheckoutStatus.PAYMENT_STUCK)

@@ -104,7 +104,7 @@ async def test_a_decline_shows_that_the_account_can_charge(shop: Shop) -> None:
 
 async def test_a_refused_key_says_so_and_a_terminated_hold_is_begun_again(shop: Shop) -> None:
     shop.gateway.charge_result = ProviderRefusesKey("revoked")
-    handle = await shop.start(timeouts=Timeouts(payment_stuck_after_seconds=0.5))
+    handle = await shop.start(timeouts=Timeouts(payment_stuck_after_seconds=1))
     view = await until_status(handle, CheckoutStatus.PAYMENT_STUCK)
     assert view.reason == Reason.PROVIDER_REFUSES_KEY
     await terminate(shop)

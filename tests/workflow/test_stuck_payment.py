@@ -20,7 +20,7 @@ RETRY = RetryPayment("support:desk", "the customer calls")
 async def stuck(shop: Shop) -> Handle:
     """A checkout whose first try is stuck for good."""
     shop.gateway.charge_results[1] = OutcomeUnknown("away")
-    handle = await shop.start(timeouts=Timeouts(payment_stuck_after_seconds=0.5))
+    handle = await shop.start(timeouts=Timeouts(payment_stuck_after_seconds=1))
     view = await until_status(handle, CheckoutStatus.PAYMENT_STUCK)
     assert view.payment.status == PaymentStatus.UNKNOWN
     return handle

@@ -31,14 +31,15 @@ async def gateway(temporal_client: Client, engine: AsyncEngine, stock: Stock) ->
 
 @pytest.fixture
 async def storefront(temporal_client: Client) -> AsyncIterator[Storefront]:
-    async with open_storefront(temporal_client, payment_stuck_after_seconds=0.5) as storefront:
+    """Its charges have longer than any test takes, so that none is given up while a test holds it."""
+    async with open_storefront(temporal_client) as storefront:
         yield storefront
 
 
 @pytest.fixture
-async def patient_storefront(temporal_client: Client) -> AsyncIterator[Storefront]:
-    """Whose payments are not stuck while a test holds them."""
-    async with open_storefront(temporal_client, payment_stuck_after_seconds=60) as storefront:
+async def hasty_storefront(temporal_client: Client) -> AsyncIterator[Storefront]:
+    """Its payments are soon stuck."""
+    async with open_storefront(temporal_client, payment_stuck_after_seconds=0.5) as storefront:
         yield storefront
 
 
@@ -118,32 +119,30 @@ async def test_a_view_the_client_has_is_not_sent_again(storefront: Storefront, g
     assert (await storefront.get(place, headers={"If-None-Match": '"other"'})).status_code == 200
 
 
-async def test_a_waiting_look_returns_when_the_view_changes(
-    patient_storefront: Storefront, gateway: ScriptedGateway
-) -> None:
+async def test_a_waiting_look_returns_when_the_view_changes(storefront: Storefront, gateway: ScriptedGateway) -> None:
     gateway.let_go.clear()
-    accepted = await patient_storefront.buy()
+    accepted = await storefront.buy()
     await gateway.arrived.wait()
-    seen = await patient_storefront.get(accepted.headers["location"])
+    seen = await storefront.get(accepted.headers["location"])
     assert (seen.json()["status"], seen.json()["payment"]["status"]) == ("processing", "processing")
     condition = {"If-None-Match": seen.headers["etag"]}
-    unchanged = await patient_storefront.get(accepted.headers["location"], headers=condition, wait=1)
+    unchanged = await storefront.get(accepted.headers["location"], headers=condition, wait=1)
     assert (unchanged.status_code, unchanged.headers["retry-after"]) == (304, "1")
-    look = asyncio.create_task(patient_storefront.get(accepted.headers["location"], headers=condition, wait=20))
+    look = asyncio.create_task(storefront.get(accepted.headers["location"], headers=condition, wait=20))
     gateway.let_go.set()
     changed = await look
     assert (changed.status_code, changed.headers["preference-applied"]) == (200, "wait=20")
     assert changed.headers["etag"] != seen.headers["etag"]
 
 
-async def test_a_stuck_payment_ends_the_wait(storefront: Storefront, gateway: ScriptedGateway) -> None:
+async def test_a_stuck_payment_ends_the_wait(hasty_storefront: Storefront, gateway: ScriptedGateway) -> None:
     gateway.charge_result = ProviderUnavailable("away")
-    response = await storefront.buy(wait=20)
+    response = await hasty_storefront.buy(wait=20)
     assert (response.status_code, response.json()["status"]) == (200, "payment_stuck")
     assert response.headers["retry-after"] == "1"
-    cancelled = await storefront.post(f"{response.headers['location']}/cancel")
+    cancelled = await hasty_storefront.post(f"{response.headers['location']}/cancel")
     assert (cancelled.status_code, cancelled.json()["status"]) == (202, "compensating")
-    ended = await storefront.get(response.headers["location"], wait=20)
+    ended = await hasty_storefront.get(response.headers["location"], wait=20)
     assert (ended.json()["status"], ended.json()["reason"]) == ("cancelled", "cancelled_by_customer")
 
 

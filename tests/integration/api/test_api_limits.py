@@ -54,7 +54,15 @@ async def gateway(client: Client, engine: AsyncEngine, stock: Stock) -> AsyncIte
 
 @pytest.fixture
 async def storefront(client: Client) -> AsyncIterator[Storefront]:
-    async with open_storefront(client, payment_stuck_after_seconds=0.3) as storefront:
+    """Its charges have longer than any test takes, so that none is given up while a test holds it."""
+    async with open_storefront(client) as storefront:
+        yield storefront
+
+
+@pytest.fixture
+async def hasty_storefront(client: Client) -> AsyncIterator[Storefront]:
+    """Its payments are soon stuck."""
+    async with open_storefront(client, payment_stuck_after_seconds=0.5) as storefront:
         yield storefront
 
 
@@ -95,17 +103,9 @@ async def test_a_storefront_in_a_loop_holds_up_nobody_else(
     assert (await storefront.get(place, wait=20)).json()["status"] == "cancelled"
 
 
-@pytest.fixture
-async def unhurried_storefront(client: Client) -> AsyncIterator[Storefront]:
-    """One whose charges may hang for longer than any test takes, so that none is given up (and undone) meanwhile."""
-    async with open_storefront(client) as storefront:
-        yield storefront
-
-
 async def test_the_update_limit_of_a_run_has_a_problem_of_its_own_and_an_operator_can_still_cancel(
-    unhurried_storefront: Storefront, gateway: ScriptedGateway, client: Client
+    storefront: Storefront, gateway: ScriptedGateway, client: Client
 ) -> None:
-    storefront = unhurried_storefront
     gateway.let_go.clear()
     place = (await storefront.buy()).headers["location"]
     await gateway.arrived.wait()
@@ -119,10 +119,10 @@ async def test_the_update_limit_of_a_run_has_a_problem_of_its_own_and_an_operato
 
 
 async def test_too_many_updates_at_once_are_refused_without_waiting(
-    storefront: Storefront, gateway: ScriptedGateway, client: Client, monkeypatch: pytest.MonkeyPatch
+    hasty_storefront: Storefront, gateway: ScriptedGateway, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gateway.charge_result = ProviderUnavailable("away")
-    place = (await storefront.buy(wait=20)).headers["location"]
+    place = (await hasty_storefront.buy(wait=20)).headers["location"]
     asked, may_answer = asyncio.Event(), asyncio.Event()
 
     async def slow(_: Attempt) -> Charge | None:
@@ -137,15 +137,15 @@ async def test_too_many_updates_at_once_are_refused_without_waiting(
     await asked.wait()
     others = [asyncio.create_task(handle.execute_update(CheckoutWorkflow.retry_payment, order)) for _ in range(9)]
     async with asyncio.timeout(10):
-        while problem_or_none(refused := await support(storefront, place, "retry-payment", "x")) is None:
+        while problem_or_none(refused := await support(hasty_storefront, place, "retry-payment", "x")) is None:
             await asyncio.sleep(0.05)
     assert problem(refused) == (429, "too_many_at_once")
     assert refused.headers["retry-after"] == "2"
     may_answer.set()
     await asyncio.gather(first, *others, return_exceptions=True)
     monkeypatch.undo()
-    assert (await support(storefront, place, "cancel")).status_code == 202
-    assert (await storefront.get(place, wait=20)).json()["status"] == "cancelled"
+    assert (await support(hasty_storefront, place, "cancel")).status_code == 202
+    assert (await hasty_storefront.get(place, wait=20)).json()["status"] == "cancelled"
 
 
 def problem_or_none(response: httpx.Response) -> tuple[int, str] | None:

@@ -57,7 +57,7 @@ async def at_the_bank(shop: Shop) -> Handle:
 
 async def stuck(shop: Shop) -> Handle:
     shop.gateway.charge_results[1] = shop.gateway.void_result = OutcomeUnknown("away")
-    handle = await shop.start(timeouts=Timeouts(payment_stuck_after_seconds=0.5))
+    handle = await shop.start(timeouts=Timeouts(payment_stuck_after_seconds=1))
     await until_status(handle, CheckoutStatus.PAYMENT_STUCK)
     return handle
 

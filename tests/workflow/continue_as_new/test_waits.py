@@ -66,9 +66,16 @@ async def test_search_attributes_memo_and_details_survive_continue_as_new(shop: 
 
 @pytest.mark.parametrize("answer", [DECLINED, ACTION], ids=["declined", "at the bank"])
 async def test_continue_as_new_does_not_extend_the_payment_window(shop: Shop, answer: Any) -> None:
-    handle = await awaiting(shop, answer, payment_window_seconds=6)
+    handle = await awaiting(shop, answer)
     first, second = await next_run(handle), await next_run(handle)
     assert first.payment.closes_at == second.payment.closes_at
+    await handle.cancel()
+    await handle.result()
+
+
+async def test_the_payment_window_closes_in_the_next_run(shop: Shop) -> None:
+    handle = await awaiting(shop, payment_window_seconds=6)
+    await next_run(handle)
     view = await handle.result()
     assert (view.status, view.reason) == (CheckoutStatus.CANCELLED, Reason.PAYMENT_WINDOW_EXPIRED)
 

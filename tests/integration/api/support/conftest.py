@@ -23,5 +23,5 @@ async def gateway(temporal_client: Client, engine: AsyncEngine, stock: Stock) ->
 @pytest.fixture
 async def storefront(temporal_client: Client) -> AsyncIterator[Storefront]:
     ui = "http://ui.example/temporal/"
-    async with open_storefront(temporal_client, payment_stuck_after_seconds=0.3, temporal_ui_url=ui) as storefront:
+    async with open_storefront(temporal_client, payment_stuck_after_seconds=1, temporal_ui_url=ui) as storefront:
         yield storefront

@@ -10,6 +10,7 @@ from temporalio.client import Client, ScheduleActionStartWorkflow, ScheduleOverl
 
 from checkout.config.settings import DatabaseSettings, ReconcileSettings, TemporalSettings
 from checkout.provisioning.schedule import SCHEDULE_ID, schedule_reconciliation
+from checkout.temporal.names import RECONCILE_WORKFLOW
 from tests.e2e.commands import checkout
 from tests.support.sandbox_server import SandboxServer
 from tests.support.sandbox_shop import SandboxShop, open_sandbox_shop

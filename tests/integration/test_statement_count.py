@@ -5,11 +5,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import pytest
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from tests.support.steps_shop import Shop, Stock, open_shop
+from tests.support.checkout_steps import CheckoutSteps
 
 
 @dataclass
@@ -38,33 +37,28 @@ def counted(engine: AsyncEngine) -> Iterator[Counted]:
     event.remove(engine.sync_engine, "commit", commit)
 
 
-@pytest.fixture
-async def shop(engine: AsyncEngine, stock: Stock) -> Shop:
-    return await open_shop(engine, stock)
-
-
-async def bought(shop: Shop, checkout: str) -> None:
+async def bought(steps: CheckoutSteps, checkout: str) -> None:
     """A checkout whose money is taken."""
-    await shop.reserve(checkout)
-    await shop.order(checkout)
-    await shop.charge(checkout)
+    await steps.reserve(checkout)
+    await steps.order(checkout)
+    await steps.charge(checkout)
 
 
 async def test_a_confirmed_checkout_takes_seven_statements_two_of_its_transactions_being_long(
-    shop: Shop, engine: AsyncEngine
+    steps: CheckoutSteps, engine: AsyncEngine
 ) -> None:
-    await bought(shop, "chk_0")  # The first charge of a process looks at the provider's account as well.
-    await shop.confirm("chk_0")
+    await bought(steps, "chk_0")  # The first charge of a process looks at the provider's account as well.
+    await steps.confirm("chk_0")
     with counted(engine) as count:
-        await bought(shop, "chk_1")
-        await shop.confirm("chk_1")
+        await bought(steps, "chk_1")
+        await steps.confirm("chk_1")
     assert count == Counted(statements=7, transactions=2)
 
 
-async def test_an_undone_checkout_takes_sixteen_more(shop: Shop, engine: AsyncEngine) -> None:
-    await bought(shop, "chk_0")
+async def test_an_undone_checkout_takes_sixteen_more(steps: CheckoutSteps, engine: AsyncEngine) -> None:
+    await bought(steps, "chk_0")
     with counted(engine) as count:
-        await shop.refund("chk_0")
-        await shop.cancel("chk_0")
-        await shop.release("chk_0")
+        await steps.refund("chk_0")
+        await steps.cancel("chk_0")
+        await steps.release("chk_0")
     assert count == Counted(statements=16, transactions=3)

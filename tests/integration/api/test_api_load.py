@@ -11,6 +11,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner
 
 from api.admission import gate
 from api.admission.room import LEAST
+from checkout.domain.payments import Charge
 from checkout.domain.states import PaymentStatus
 from tests.support.api_process import OTHER_KEY, SUPPORT_KEY, Storefront, open_storefront, problem
 from tests.support.scripted_gateway import ScriptedGateway

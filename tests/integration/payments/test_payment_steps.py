@@ -7,6 +7,7 @@ from checkout.domain.errors import (
     InvariantBroken,
     OutcomeUnknown,
     ProviderRefusedCall,
+    ProviderUnavailable,
 )
 from checkout.domain.payments import Charge
 from checkout.domain.states import PaymentStatus, Reason, RefundStatus
@@ -87,6 +88,21 @@ async def test_a_refund_is_retried_until_it_succeeds(steps: CheckoutSteps) -> No
     assert (await steps.refund()).status == PaymentStatus.REFUNDED
     await steps.cancel()
     await steps.release()
+
+
+async def test_a_refund_that_had_succeeded_is_never_pending_again(steps: CheckoutSteps) -> None:
+    await steps.reserve()
+    await steps.order()
+    await steps.charge()
+    await steps.refund()
+    # The bank sends the money back, and the provider's second refund takes its time.
+    steps.gateway.refunded.clear()
+    steps.gateway.refund_status = RefundStatus.PENDING
+    with pytest.raises(ProviderUnavailable, match="pending"):
+        await steps.refund()
+    assert await steps.value("SELECT status FROM refunds") == "succeeded"
+    steps.gateway.refund_status = RefundStatus.SUCCEEDED
+    assert (await steps.refund()).status == PaymentStatus.REFUNDED
 
 
 async def test_a_declined_payment_needs_no_refund(steps: CheckoutSteps) -> None:

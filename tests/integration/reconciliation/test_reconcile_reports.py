@@ -9,7 +9,7 @@ from temporalio.client import Client
 from activities.reconciliation.ledger import verdict
 from checkout.domain.payments import IntentRecord, LedgerEntry
 from checkout.domain.reconcile import MAX_LISTED, Mismatch, MismatchKind, ReconcileReport
-from checkout.domain.states import PaymentStatus
+from checkout.domain.states import CheckoutStatus, PaymentStatus
 from tests.support.sandbox_server import SandboxServer
 from tests.support.sandbox_shop import SandboxShop, open_sandbox_shop
 from tests.support.shop import Handle

@@ -51,3 +51,8 @@ async def until_listed(storefront: Storefront, count: int, **parameters: Any) ->
     while len(found := await listed(storefront, **parameters)) != count:
         await asyncio.sleep(0.05)
     return found
+
+
+async def confirmed(storefront: Storefront, gateway: ScriptedGateway) -> str:
+    gateway.charge_result = CAPTURED
+    return str((await storefront.buy(wait=20)).json()["id"])

@@ -13,13 +13,13 @@ from tests.integration.api.support.calls import (
     PLACE,
     WHY,
     act,
+    confirmed,
     ended,
     listed,
     look,
     stuck,
     until_listed,
 )
-from tests.integration.api.support.test_list import confirmed
 from tests.support.api_process import STOREFRONT_KEY, SUPPORT_KEY, Storefront, problem
 from tests.support.scripted_gateway import ScriptedGateway
 from tests.support.shop import open_shop

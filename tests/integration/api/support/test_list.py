@@ -87,11 +87,6 @@ async def test_a_list_that_means_nothing_is_refused(storefront: Storefront) -> N
     assert problem(twice) == (422, "invalid_query")
 
 
-async def confirmed(storefront: Storefront, gateway: ScriptedGateway) -> str:
-    gateway.charge_result = CAPTURED
-    return str((await storefront.buy(wait=20)).json()["id"])
-
-
 async def test_the_metrics_show_how_many_wait_and_the_mismatches(
     storefront: Storefront, gateway: ScriptedGateway, temporal_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -33,10 +33,10 @@ from checkout.db.session import create_engine
 from checkout.provisioning.search_attributes import register_search_attributes
 from checkout.temporal.client import connect
 from checkout.temporal.names import SEARCH_ATTRIBUTES
-from lab.stack.processes.ports import PortClaim, claim_free_port
-from lab.stack.processes.process import running
-from lab.stack.servers.postgres import EmbeddedPostgres
-from lab.stack.servers.temporal import DevTemporal
+from checkout_lab.stack.processes.ports import PortClaim, claim_free_port
+from checkout_lab.stack.processes.process import running
+from checkout_lab.stack.servers.postgres import EmbeddedPostgres
+from checkout_lab.stack.servers.temporal import DevTemporal
 from tests.support.checkout_steps import CheckoutSteps, checkout_steps
 from tests.support.invariants import violations
 from tests.support.sandbox_server import SandboxServer, sandbox_server

@@ -7,7 +7,7 @@ from typing import Final
 
 from checkout.domain.errors import ConfigurationError
 
-#: Where the stack that runs here says where it is; the file is gone when it has stopped. `lab.stack` writes it.
+#: Where the stack that runs here says where it is, written by `checkout_lab.stack`; gone when it has stopped.
 STACK_FILE: Final = Path(".checkout") / "stack.json"
 
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from lab.stack.processes.process import Program, listens
+from checkout_lab.stack.processes.process import Program, listens
 
 MINOR = f"python3.{sys.version_info.minor}"
 _OTHERS_MAY_READ = 0o004

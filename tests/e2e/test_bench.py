@@ -105,7 +105,7 @@ async def test_a_stack_that_does_not_start_is_not_measured() -> None:
 
 async def test_a_stack_that_loses_its_api_in_mid_run_is_not_reported() -> None:
     async with bench("--seconds", "60") as process:
-        await until(lambda: child(process, "-m", "lab.bench.baseline.baseline_worker"), process)
+        await until(lambda: child(process, "-m", "checkout_lab.bench.baseline.baseline_worker"), process)
         family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
         (await until(lambda: child(process, "checkout.cli.main", "api"), process)).kill()
         out, err = await asyncio.to_thread(process.communicate)

@@ -15,10 +15,10 @@ from pydantic import SecretStr
 
 from checkout.config.settings import DatabaseSettings
 from checkout.db.session import create_engine
-from lab.chaos.faults.catalogue import FAULTS, Fault, ForbiddenResponse
-from lab.chaos.proxy.postgres import Moment
-from lab.chaos.system.system import ROLES, WORKERS, System, open_system
-from lab.stack.stack import StackInfo
+from checkout_lab.chaos.faults.catalogue import FAULTS, Fault, ForbiddenResponse
+from checkout_lab.chaos.proxy.postgres import Moment
+from checkout_lab.chaos.system.system import ROLES, WORKERS, System, open_system
+from checkout_lab.stack.stack import StackInfo
 from tests.support.dev_process import temporary_directory
 from tests.support.invariants import violations
 
@@ -208,6 +208,6 @@ async def test_an_event_that_is_believed_too_easily_is_told(
 ) -> None:
     await customers.buy()
     # Signed now instead of an hour ago, it is genuine, and taken.
-    monkeypatch.setattr("lab.chaos.faults.webhooks._AGE_SECONDS", 0)
+    monkeypatch.setattr("checkout_lab.chaos.faults.webhooks._AGE_SECONDS", 0)
     with pytest.raises(ForbiddenResponse, match="not genuine was taken"):
         await FAULTS["webhooks-stale"].inject(system, customers, random.Random(1), 0)

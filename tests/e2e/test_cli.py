@@ -13,8 +13,8 @@ from temporalio.client import Client
 
 from checkout.config.settings import DatabaseSettings, TemporalSettings
 from checkout.temporal.names import SEARCH_ATTRIBUTES
-from lab.stack.processes.ports import claim_free_port
-from lab.stack.servers.postgres import EmbeddedPostgres
+from checkout_lab.stack.processes.ports import claim_free_port
+from checkout_lab.stack.servers.postgres import EmbeddedPostgres
 from tests.e2e.commands import checkout, python
 from tests.support.project_facts import ROOT
 from tests.support.stock import Stock

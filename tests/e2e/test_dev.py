@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from lab.stack.processes.ports import claim_free_port
+from checkout_lab.stack.processes.ports import claim_free_port
 from tests.support.dev_process import ROLES, DevProcess, checkout_dev, gone, temporary_directory
 
 

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from lab.stack.errors import ChildFailed, PortInUse, StackError
-from lab.stack.lock import locked
-from lab.stack.plan import Plan, Ports
-from lab.stack.processes.ports import PortClaim, claim_free_port, claim_port
-from lab.stack.processes.process import Child, Program, listens, running
-from lab.stack.processes.supervisor import Supervisor
-from lab.stack.secrets import DevSecrets
+from checkout_lab.stack.errors import ChildFailed, PortInUse, StackError
+from checkout_lab.stack.lock import locked
+from checkout_lab.stack.plan import Plan, Ports
+from checkout_lab.stack.processes.ports import PortClaim, claim_free_port, claim_port
+from checkout_lab.stack.processes.process import Child, Program, listens, running
+from checkout_lab.stack.processes.supervisor import Supervisor
+from checkout_lab.stack.secrets import DevSecrets
 
 LISTEN = "import socket, time; s = socket.create_server(('127.0.0.1', {port})); print('up', flush=True); time.sleep(60)"
 

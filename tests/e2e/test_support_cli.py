@@ -15,7 +15,7 @@ from temporalio.client import Client
 from checkout.domain.errors import ProviderUnavailable
 from checkout.domain.payments import Charge
 from checkout.domain.states import PaymentStatus
-from lab.stack.processes.ports import claim_free_port
+from checkout_lab.stack.processes.ports import claim_free_port
 from tests.support.api_process import STOREFRONT_KEY, SUPPORT_KEY, Storefront, open_storefront
 from tests.support.scripted_gateway import ScriptedGateway
 from tests.support.shop import open_shop

@@ -18,8 +18,8 @@ from temporalio.client import Client
 
 from checkout.cli.main import LABORATORY_COMMANDS
 from checkout.config.settings import DatabaseSettings
-from lab.stack.processes.ports import HOST
-from lab.stack.processes.process import running
+from checkout_lab.stack.processes.ports import HOST
+from checkout_lab.stack.processes.process import running
 from tests.e2e.installed import Installed, declared_by, install, python_for, show
 from tests.support.dev_process import checkout_dev, temporary_directory
 from tests.support.sandbox_server import API_KEY, RETURN_URL, SandboxServer
@@ -86,7 +86,7 @@ def test_nothing_of_the_laboratory_is_in_the_products_wheel(wheels: tuple[Path, 
     names = [zipfile.ZipFile(wheel).namelist() for wheel in wheels]
     rooms = [{name.split("/")[0] for name in each if ".dist-info/" not in name} for each in names]
 
-    assert rooms == [{"checkout", "workflows", "activities", "api", "worker.py"}, {"lab"}]
+    assert rooms == [{"checkout", "workflows", "activities", "api", "worker.py"}, {"checkout_lab"}]
 
 
 def test_only_the_laboratory_declares_servers_and_what_measures_them(wheels: tuple[Path, Path]) -> None:
@@ -101,7 +101,7 @@ async def test_the_product_has_what_it_declares_and_nothing_else(product: Instal
     assert there == declared_by(wheels[0]).keys() | {"durable-checkout"}
     where = await product.python("import checkout, worker, api, workflows, activities; print(checkout.__file__)")
     assert where.startswith(str(product.directory))
-    assert await product.python("import importlib.util; print(importlib.util.find_spec('lab'))") == "None\n"
+    assert await product.python("import importlib.util; print(importlib.util.find_spec('checkout_lab'))") == "None\n"
 
 
 async def test_the_product_tells_its_version_and_its_commands(product: Installed) -> None:

@@ -10,10 +10,10 @@ from checkout.config.settings import DatabaseSettings
 from checkout.db.session import create_engine
 from checkout.domain.reconcile import ReconcileReport
 from checkout.temporal.client import connect
-from lab.chaos.checker.books import Violation
-from lab.chaos.checker.checker import Checker
-from lab.stack.servers.postgres import EmbeddedPostgres
-from lab.stack.servers.temporal import DevTemporal
+from checkout_lab.chaos.checker.books import Violation
+from checkout_lab.chaos.checker.checker import Checker
+from checkout_lab.stack.servers.postgres import EmbeddedPostgres
+from checkout_lab.stack.servers.temporal import DevTemporal
 from tests.exhaustive.cases import Case, bug, cases
 from tests.exhaustive.endings import expected
 from tests.exhaustive.environment import Environment, open_environment

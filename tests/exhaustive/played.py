@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from checkout.domain.reconcile import ReconcileReport
-from lab.chaos.checker.books import Violation
+from checkout_lab.chaos.checker.books import Violation
 from tests.exhaustive.cases import Case
 from tests.exhaustive.verdict import Judged
 

@@ -14,7 +14,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 #: Everything that the detectors run. The environment of Python is shared, and has nothing of the product in it.
 _PARTS = ("activities", "api", "checkout", "lab", "tests", "workflows", "pyproject.toml", "worker.py")
-_MODULES = ("activities", "api", "checkout", "lab", "worker", "workflows", "tests.support.shop")
+_MODULES = ("activities", "api", "checkout", "checkout_lab", "worker", "workflows", "tests.support.shop")
 _PROOF = f"import importlib; [print(importlib.import_module(name).__file__) for name in {_MODULES}]"
 #: A program that was told to stop has a stack of servers to stop.
 _STOP_SECONDS = 30
@@ -70,7 +70,8 @@ class ProductCopy:
         kept = {
             name: value for name, value in ours.items() if not name.startswith(("COVERAGE_", "CHECKOUT_", "PYTEST_"))
         }
-        return kept | {"PYTHONPATH": str(self.root), "COLUMNS": "200", "TMPDIR": str(self.root.parent)}
+        path = os.pathsep.join(map(str, (self.root, self.root / "lab")))
+        return kept | {"PYTHONPATH": path, "COLUMNS": "200", "TMPDIR": str(self.root.parent)}
 
 
 def _ended(process: subprocess.Popen[bytes], timeout_seconds: float) -> int | None:

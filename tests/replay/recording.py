@@ -25,10 +25,10 @@ from checkout.domain.events import PaymentEvent
 from checkout.payments.stripe.gateway import StripeGateway
 from checkout.temporal.client import connect
 from checkout.temporal.names import TASK_QUEUE
-from lab.stack.processes.ports import claim_free_port
-from lab.stack.processes.process import Child, running
-from lab.stack.servers.postgres import EmbeddedPostgres
-from lab.stack.servers.temporal import DevTemporal
+from checkout_lab.stack.processes.ports import claim_free_port
+from checkout_lab.stack.processes.process import Child, running
+from checkout_lab.stack.servers.postgres import EmbeddedPostgres
+from checkout_lab.stack.servers.temporal import DevTemporal
 from tests.support.sandbox_server import sandbox_server
 from tests.support.sandbox_shop import SandboxShop
 from tests.support.shop import Handle

@@ -12,8 +12,8 @@ from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.workflowservice.v1 import DescribeWorkerDeploymentVersionRequest
 from temporalio.service import RPCError, RPCStatusCode
 
-from lab.stack.processes.ports import HOST, claim_free_port
-from lab.stack.processes.process import Child, Program, listens, python_path, running
+from checkout_lab.stack.processes.ports import HOST, claim_free_port
+from checkout_lab.stack.processes.process import Child, Program, listens, python_path, running
 from tests.replay.recording import Recording
 from tests.support.sandbox_server import API_KEY, RETURN_URL
 from tests.support.servers import say

@@ -11,7 +11,7 @@ from checkout.config.settings import DatabaseSettings, WorkerSettings
 from checkout.db.session import Database, create_engine
 from checkout.domain.states import CheckoutStatus, Reason
 from checkout.temporal.client import connect
-from lab.stack.servers.temporal import DevTemporal
+from checkout_lab.stack.servers.temporal import DevTemporal
 from tests.replay.changed import NO_CHANGE, ONE_MORE_TIMER, ONE_STEP_DROPPED, TWO_STEPS_SWAPPED, Change
 from tests.replay.histories import CHECKOUT, RecordedHistory, names, names_of_releases, read
 from tests.support.project_facts import handlers, workflow_types

@@ -14,7 +14,7 @@ from temporalio.client import WorkflowQueryFailedError
 
 from checkout.domain.commands import RetryPayment
 from checkout.domain.states import CheckoutStatus
-from lab.stack.processes.process import Child
+from checkout_lab.stack.processes.process import Child
 from tests.replay.recording import Recording, servers
 from tests.replay.releases import DEPLOYMENT, OTHER, TODAY, build_of, make_current, release, temporal
 from tests.replay.scenarios import AT_THE_BANK, STAFF, VISA, awaiting, stuck

@@ -8,8 +8,8 @@ from temporalio.worker import WorkerConfig
 from checkout.config.settings import DatabaseSettings, WorkerSettings, load
 from checkout.db.session import Database, create_engine
 from checkout.domain.errors import ConfigurationError
-from lab.stack.plan import Plan, Ports
-from lab.stack.secrets import DevSecrets
+from checkout_lab.stack.plan import Plan, Ports
+from checkout_lab.stack.secrets import DevSecrets
 from tests.support.scripted_gateway import ScriptedGateway
 from worker import build_worker
 

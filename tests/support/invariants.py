@@ -2,8 +2,8 @@
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from lab.chaos.checker.books import snapshot
-from lab.chaos.checker.checker import table_violations
+from checkout_lab.chaos.checker.books import snapshot
+from checkout_lab.chaos.checker.checker import table_violations
 
 
 async def violations(engine: AsyncEngine, *, at_rest: bool = True) -> list[str]:

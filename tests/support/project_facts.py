@@ -25,12 +25,12 @@ from checkout.config.settings import (
     WorkerSettings,
 )
 from checkout.domain.states import TRANSITIONS
-from lab.chaos.faults.catalogue import FAULTS
-from lab.sandbox.settings import SandboxSettings
+from checkout_lab.chaos.faults.catalogue import FAULTS
+from checkout_lab.sandbox.settings import SandboxSettings
 
 ROOT = Path(__file__).parents[2]
 #: The folders whose packages are rooms: the product's, then the laboratory.
-HOUSES = ("api", "workflows", "activities", "checkout", "lab")
+HOUSES = ("api", "workflows", "activities", "checkout", "lab/checkout_lab")
 
 #: Each process of the product with the groups of settings that it loads.
 PROCESSES: dict[str, tuple[type[BaseSettings], ...]] = {

@@ -15,8 +15,8 @@ from typing import Any
 import httpx
 
 from checkout.config.settings import PaymentSettings
-from lab.stack.processes.ports import HOST, claim_free_port
-from lab.stack.processes.process import Child, Program, listens
+from checkout_lab.stack.processes.ports import HOST, claim_free_port
+from checkout_lab.stack.processes.process import Child, Program, listens
 from tests.support.servers import say
 
 API_KEY = "sk_test_sandbox"
@@ -35,7 +35,7 @@ class SandboxServer:
         self.http = httpx.AsyncClient(base_url=self.url, auth=(API_KEY, ""), timeout=10, trust_env=False)
         self._program = Program(
             role="sandbox",
-            command=(sys.executable, "-m", "lab.sandbox"),
+            command=(sys.executable, "-m", "checkout_lab.sandbox"),
             port=port,
             is_ready=lambda: listens(port),
             environment={

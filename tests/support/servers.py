@@ -12,9 +12,9 @@ from temporalio.client import Client
 
 from checkout.config.settings import TemporalSettings
 from checkout.temporal.client import connect
-from lab.stack.processes.ports import claim_free_port
-from lab.stack.processes.process import running
-from lab.stack.servers.temporal import DevTemporal
+from checkout_lab.stack.processes.ports import claim_free_port
+from checkout_lab.stack.processes.process import running
+from checkout_lab.stack.servers.temporal import DevTemporal
 
 
 def say(role: str, line: str) -> None:

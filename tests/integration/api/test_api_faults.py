@@ -19,8 +19,8 @@ from checkout.domain.states import CheckoutStatus, PaymentStatus
 from checkout.domain.view import CheckoutView, view_at_start
 from checkout.temporal.client import connect
 from checkout.temporal.names import CHECKOUT_STATUS, ORDER_NUMBER, TASK_QUEUE
-from lab.stack.processes.process import running
-from lab.stack.servers.temporal import DevTemporal
+from checkout_lab.stack.processes.process import running
+from checkout_lab.stack.servers.temporal import DevTemporal
 from tests.support.api_process import Storefront, open_storefront, problem
 from tests.support.heedless_worker import heedless_worker
 from tests.support.scripted_gateway import ScriptedGateway

@@ -15,7 +15,7 @@ from checkout.domain.errors import OutcomeUnknown, ProviderUnavailable
 from checkout.domain.events import PaymentEvent
 from checkout.domain.payments import Attempt, Charge
 from checkout.provisioning.search_attributes import register_search_attributes
-from lab.stack.servers.temporal import DevTemporal
+from checkout_lab.stack.servers.temporal import DevTemporal
 from tests.support.api_process import SUPPORT_KEY, Storefront, open_storefront, problem
 from tests.support.charges import CAPTURED, DECLINED, PENDING
 from tests.support.scripted_gateway import ScriptedGateway

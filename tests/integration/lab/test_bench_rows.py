@@ -8,9 +8,9 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from checkout.config.settings import DatabaseSettings
-from lab.bench.environment.database import BenchDatabase
-from lab.bench.growth.rows import write_past_orders
-from lab.bench.log import BenchLog
+from checkout_lab.bench.environment.database import BenchDatabase
+from checkout_lab.bench.growth.rows import write_past_orders
+from checkout_lab.bench.log import BenchLog
 from tests.support.invariants import violations
 
 

@@ -6,11 +6,11 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from lab.chaos.checker import table_checks
-from lab.chaos.checker.books import read_tables, snapshot
-from lab.chaos.checker.checker import lost_events, table_violations
-from lab.chaos.checker.promise_checks import shelf_violations
-from lab.chaos.checker.secrets import Scanner, scan_tables
+from checkout_lab.chaos.checker import table_checks
+from checkout_lab.chaos.checker.books import read_tables, snapshot
+from checkout_lab.chaos.checker.checker import lost_events, table_violations
+from checkout_lab.chaos.checker.promise_checks import shelf_violations
+from checkout_lab.chaos.checker.secrets import Scanner, scan_tables
 
 #: A sale `s`; `u`, which was undone after it was paid; `w`, which is under way. Made as the rules of the tables allow.
 RIGHT = """

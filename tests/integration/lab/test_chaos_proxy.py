@@ -14,12 +14,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from checkout.config.settings import DatabaseSettings
 from checkout.db.session import Database, create_engine
 from checkout.domain.errors import DatabaseUnavailable
-from lab.chaos.proxy.connection import LinkConditions
-from lab.chaos.proxy.http import Corruption, HttpTap, ResponseCorrupter
-from lab.chaos.proxy.postgres import CommitTrap, Moment, PostgresTap
-from lab.chaos.proxy.proxy import Proxy
-from lab.chaos.proxy.taps import NoTap, Taps
-from lab.stack.processes.ports import HOST
+from checkout_lab.chaos.proxy.connection import LinkConditions
+from checkout_lab.chaos.proxy.http import Corruption, HttpTap, ResponseCorrupter
+from checkout_lab.chaos.proxy.postgres import CommitTrap, Moment, PostgresTap
+from checkout_lab.chaos.proxy.proxy import Proxy
+from checkout_lab.chaos.proxy.taps import NoTap, Taps
+from checkout_lab.stack.processes.ports import HOST
 from tests.support.stock import Stock
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from lab.stack.processes.ports import claim_free_port
+from checkout_lab.stack.processes.ports import claim_free_port
 from tests.support.sandbox_server import SandboxServer, sandbox_server
 
 
@@ -91,7 +91,7 @@ class TestProcess:
 
 async def _run(**environment: str) -> tuple[int | None, str]:
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "lab.sandbox"),
+        *(sys.executable, "-m", "checkout_lab.sandbox"),
         env=environment,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,

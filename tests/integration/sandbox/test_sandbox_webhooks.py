@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from lab.stack.processes.ports import claim_free_port
+from checkout_lab.stack.processes.ports import claim_free_port
 from tests.support.sandbox_server import SandboxServer, sandbox_server
 
 SECRET = "whsec_of_this_test"

@@ -7,12 +7,12 @@ from contextlib import asynccontextmanager
 import pytest
 
 from checkout.domain.errors import ConfigurationError
-from lab.bench.load.http import KeptConnection
-from lab.bench.load.loops import closed_count, closed_loop, open_loop
-from lab.bench.load.samples import Sample, cpu_figures, load_figures, percentile
-from lab.bench.log import BenchLog
-from lab.bench.plots import plot
-from lab.cli.bench import read_options
+from checkout_lab.bench.load.http import KeptConnection
+from checkout_lab.bench.load.loops import closed_count, closed_loop, open_loop
+from checkout_lab.bench.load.samples import Sample, cpu_figures, load_figures, percentile
+from checkout_lab.bench.log import BenchLog
+from checkout_lab.bench.plots import plot
+from checkout_lab.cli.bench import read_options
 
 
 class Counted:

@@ -9,12 +9,12 @@ from typer.testing import CliRunner
 
 from checkout.cli.main import app
 from checkout.domain.errors import ConfigurationError
-from lab.chaos.campaign.recovery import recover
-from lab.chaos.checker.promise_checks import Promise
-from lab.chaos.faults.catalogue import FAULTS
-from lab.chaos.load.scenarios import draw_simple
-from lab.chaos.load.shopper import Session
-from lab.cli.chaos import read_faults
+from checkout_lab.chaos.campaign.recovery import recover
+from checkout_lab.chaos.checker.promise_checks import Promise
+from checkout_lab.chaos.faults.catalogue import FAULTS
+from checkout_lab.chaos.load.scenarios import draw_simple
+from checkout_lab.chaos.load.shopper import Session
+from checkout_lab.cli.chaos import read_faults
 
 
 def session(status: str, name: str = "chk_a") -> Session:

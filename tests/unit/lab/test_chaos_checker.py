@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from lab.chaos.checker import ledger_checks, promise_checks
-from lab.chaos.checker.books import (
+from checkout_lab.chaos.checker import ledger_checks, promise_checks
+from checkout_lab.chaos.checker.books import (
     AttemptRow,
     CheckoutRow,
     LedgerSnapshot,
@@ -17,10 +17,10 @@ from lab.chaos.checker.books import (
     Tables,
     parse_ledger,
 )
-from lab.chaos.checker.promise_checks import Promise
-from lab.chaos.checker.secrets import Scanner, scan_files
-from lab.chaos.checker.states import ALLOWED, FINAL
-from lab.chaos.checker.workflows import WorkflowRun, at_work, run_violations, unfinished
+from checkout_lab.chaos.checker.promise_checks import Promise
+from checkout_lab.chaos.checker.secrets import Scanner, scan_files
+from checkout_lab.chaos.checker.states import ALLOWED, FINAL
+from checkout_lab.chaos.checker.workflows import WorkflowRun, at_work, run_violations, unfinished
 
 SOLD = CheckoutRow("s", "confirmed", None, "EUR", "SSSS-0000", "confirmed", 2580)
 UNDONE = CheckoutRow("u", "cancelled", "cancelled_by_customer", "EUR", "VVVV-0000", "cancelled", 2580)

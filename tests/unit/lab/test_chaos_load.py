@@ -8,13 +8,13 @@ from collections import Counter
 import httpx
 import pytest
 
-from lab.chaos.checker.books import Violation
-from lab.chaos.checker.promise_checks import Promise
-from lab.chaos.load.http import Clients
-from lab.chaos.load.load import Load
-from lab.chaos.load.scenarios import FOREIGN_SKU, HOT, PLENTY, SCARCE, Scenario, draw, draw_simple
-from lab.chaos.load.shopper import TERMINATED, Session
-from lab.sandbox.objects.methods import METHODS
+from checkout_lab.chaos.checker.books import Violation
+from checkout_lab.chaos.checker.promise_checks import Promise
+from checkout_lab.chaos.load.http import Clients
+from checkout_lab.chaos.load.load import Load
+from checkout_lab.chaos.load.scenarios import FOREIGN_SKU, HOT, PLENTY, SCARCE, Scenario, draw, draw_simple
+from checkout_lab.chaos.load.shopper import TERMINATED, Session
+from checkout_lab.sandbox.objects.methods import METHODS
 
 
 def scenarios(count: int = 3000) -> list[Scenario]:

@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from lab.chaos.campaign.recovery import Recovery
-from lab.chaos.campaign.result import CampaignResult, by_fault, count, percentile
-from lab.chaos.checker.books import Violation
-from lab.chaos.progress import CampaignProgress
-from lab.chaos.report import print_report
+from checkout_lab.chaos.campaign.recovery import Recovery
+from checkout_lab.chaos.campaign.result import CampaignResult, by_fault, count, percentile
+from checkout_lab.chaos.checker.books import Violation
+from checkout_lab.chaos.progress import CampaignProgress
+from checkout_lab.chaos.report import print_report
 
 RECOVERIES = [Recovery(1, ("worker-kill", "api-kill"), 3.0, "chk_slow"), Recovery(2, ("worker-kill",), 1.0)]
 CLEAN = CampaignResult(

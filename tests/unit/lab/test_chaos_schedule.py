@@ -5,8 +5,8 @@ from itertools import groupby
 
 import pytest
 
-from lab.chaos.faults.catalogue import FAULTS
-from lab.chaos.schedule import plan
+from checkout_lab.chaos.faults.catalogue import FAULTS
+from checkout_lab.chaos.schedule import plan
 
 SEEDS = range(6)
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from lab.sandbox.errors import ApiError
-from lab.sandbox.http.form import boolean, integer, metadata, only, parse, required
+from checkout_lab.sandbox.errors import ApiError
+from checkout_lab.sandbox.http.form import boolean, integer, metadata, only, parse, required
 
 
 def test_brackets_nest_and_lists_are_counted() -> None:

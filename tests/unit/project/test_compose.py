@@ -11,7 +11,7 @@ import yaml
 
 from checkout.config.settings import PaymentSettings, load
 from checkout.domain.errors import ConfigurationError
-from lab.stack.servers import temporal as dev_temporal
+from checkout_lab.stack.servers import temporal as dev_temporal
 from tests.support.project_facts import PROCESSES, ROOT, all_settings, commands, settings_of
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())

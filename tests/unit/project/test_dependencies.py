@@ -16,9 +16,9 @@ from tests.support.project_facts import ROOT
 
 DISTRIBUTIONS = {
     "product": (ROOT / "pyproject.toml", ("checkout", "workflows", "activities", "api", "worker.py")),
-    "laboratory": (ROOT / "lab" / "pyproject.toml", ("lab",)),
+    "laboratory": (ROOT / "lab" / "pyproject.toml", ("lab/checkout_lab",)),
 }
-OURS = {"checkout", "workflows", "activities", "api", "worker", "lab"}
+OURS = {"checkout", "workflows", "activities", "api", "worker", "checkout_lab"}
 #: Declared and never imported: who takes it, and how.
 TAKEN_BY_NAME = {
     "product": {

@@ -17,9 +17,9 @@ from checkout.domain.reconcile import MismatchKind
 from checkout.domain.states import CheckoutStatus, PaymentStatus, Reason
 from checkout.provisioning.schedule import SCHEDULE_ID
 from checkout.temporal.names import SEARCH_ATTRIBUTES
-from lab.sandbox import dashboard, routes
-from lab.sandbox.faults import Faults
-from lab.sandbox.objects.methods import METHODS
+from checkout_lab.sandbox import dashboard, routes
+from checkout_lab.sandbox.faults import Faults
+from checkout_lab.sandbox.objects.methods import METHODS
 from tests.support.api_process import api_settings
 from tests.support.project_facts import (
     HOUSES,

@@ -10,7 +10,7 @@ FILES = [
     ROOT / "worker.py",
     *(
         path
-        for package in ("api", "workflows", "activities", "checkout", "lab")
+        for package in ("api", "workflows", "activities", "checkout", "lab/checkout_lab")
         for path in sorted((ROOT / package).rglob("*.py"))
     ),
 ]

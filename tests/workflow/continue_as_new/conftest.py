@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from checkout.provisioning.search_attributes import register_search_attributes
-from lab.stack.servers.temporal import DevTemporal
+from checkout_lab.stack.servers.temporal import DevTemporal
 from tests.support.invariants import violations
 from tests.support.servers import fresh_namespace, temporal_with
 from tests.support.shop import Shop, open_shop

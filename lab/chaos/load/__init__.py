@@ -1,4 +1,0 @@
-"""The shoppers and the support agent of a campaign, who buy by a seeded scenario and remember what they were told.
-
-Whether what they were told was right is decided in `lab.chaos.checker`.
-"""

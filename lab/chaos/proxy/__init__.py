@@ -1,4 +1,0 @@
-"""A TCP proxy for one link, which can delay, lose, cut or corrupt what passes, at a chosen moment of a protocol.
-
-It knows protocols and no processes; which links there are is in `lab.chaos.system`.
-"""

@@ -1,5 +1,0 @@
-"""The objects of Stripe's API, one module each: what can be asked of them, and how they change.
-
-How a request is read and a response is written belongs in `lab.sandbox.http`; where objects are kept, in
-`lab.sandbox.ledger`.
-"""

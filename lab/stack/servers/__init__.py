@@ -1,4 +1,0 @@
-"""The servers of a development stack: PostgreSQL and Temporal, with their programs, settings and data.
-
-The product's own processes are described in `lab.stack.plan`.
-"""

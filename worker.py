@@ -106,7 +106,7 @@ def _activities(
         reconcile.compare_endings,
         reconcile.match_events,
         ledger.compare_ledger,
-        orphans.give_back,
+        orphans.refund_orphan_payment,
         orphans.settle_after_end,
         hold.wait_for_provider,
         hold.probe_provider,

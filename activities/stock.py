@@ -5,7 +5,7 @@ from temporalio import activity
 from checkout.db import checkouts, stock
 from checkout.db.session import Database
 from checkout.domain.errors import InvariantBroken, TooLate
-from checkout.domain.messages import RecordedEnding, ReservationResult, ReserveStock, Undo
+from checkout.domain.messages import EndedCheckout, ReservationResult, ReserveStock, Undo
 from checkout.domain.states import CheckoutStatus
 
 
@@ -38,7 +38,7 @@ class StockActivities:
         return ReservationResult(ended=record.ending)
 
     @activity.defn
-    async def release_stock(self, undo: Undo) -> RecordedEnding:
+    async def release_stock(self, undo: Undo) -> EndedCheckout:
         """Give back whatever is held, and close the checkout; a `reserve_stock` that comes later does nothing.
 
         Returns how the checkout ended, which is not as the undo wants it where `reserve_stock` had rejected it before.

@@ -1,11 +1,12 @@
-"""Runs the activities of one workflow, one after another, and brings them to rest when the workflow is cancelled.
+"""Runs the activities of one workflow, and brings them to rest when the workflow is cancelled.
 
 * An activity that is quick is tried within the workflow task first (a local activity), which spares the server its
   scheduling. What does not succeed there at once is run as a regular activity, where an operator sees it pending.
-* An activity that is running when a cancellation comes runs to the end of its present try; no further try is made.
-  Only then does the cancellation go on, so that no undo ever races its do.
-* A pivot (what cannot be undone) is tried within the workflow task only directly after a result that the server has
-  written down: should the task be lost, the same result leads to the same activity again.
+* An activity that is running when a cancellation comes runs to the end of its present execution; it is not retried.
+  Only then does the cancellation go on, so that no undo ever runs beside its step.
+* A pivot (what cannot be undone) is run within the workflow task only directly after a result that the server has
+  written down: should the task be lost, the same result leads to the same activity again. A workflow with a pivot
+  runs its activities one after another.
 """
 
 import asyncio
@@ -77,7 +78,7 @@ class ActivityRunner:
         """Run an activity to its end; its result.
 
         Raises:
-            temporalio.exceptions.ActivityError: its tries are used up, or its error is non-retryable.
+            temporalio.exceptions.ActivityError: its retries are used up, or its error is non-retryable.
             asyncio.CancelledError: the workflow was cancelled; the activity has come to rest.
         """
         self.refuse_when_halted()
@@ -85,10 +86,10 @@ class ActivityRunner:
         last_result_in, self._last_result_in = self._last_result_in, None
         if chosen.local_first and (not chosen.is_pivot or last_result_in == _this_task()):
             with contextlib.suppress(FailureError):
-                return await _settled(_start_local(function, request, summary), is_retried=False)
+                return await _at_rest(_start_local(function, request, summary), is_retried=False)
             # Whatever was wrong, the server runs it again and keeps account of it; every step may run twice.
             self.refuse_when_halted()
-        result = await _settled(self.start(function, request, policy, summary), is_retried=True)
+        result = await _at_rest(self.start(function, request, policy, summary), is_retried=True)
         self._last_result_in = _this_task()
         return result
 
@@ -131,13 +132,13 @@ def _start_local(
     )
 
 
-async def _settled(handle: workflow.ActivityHandle[Out], *, is_retried: bool) -> Out:
+async def _at_rest(handle: workflow.ActivityHandle[Out], *, is_retried: bool) -> Out:
     """The result of an activity; when cancelled, wait until it has come to rest and then pass the cancellation on."""
     try:
         return await asyncio.shield(handle)
     except asyncio.CancelledError:
         if is_retried:
-            # Asks the server for no further try. The present one is not stopped: it runs to its end.
+            # Asks the server for no retry. The present execution is not stopped: it runs to its end.
             handle.cancel()
         await workflow.wait([handle])
         if not handle.cancelled():

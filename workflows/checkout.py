@@ -22,7 +22,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.payments.charge import PaymentActivities
     from activities.stock import StockActivities
     from checkout.domain.commands import CANCEL_BY_OPERATOR
-    from checkout.domain.messages import CheckoutRequest, ConfirmOrder, CreateOrder, Undo, reserve_stock
+    from checkout.domain.messages import CheckoutRequest, ConfirmOrder, CreateOrder, ReserveStock, Undo
     from checkout.domain.states import CheckoutStatus, Reason
     from checkout.domain.view import CheckoutView
     from checkout.temporal.names import CHECKOUT_WORKFLOW
@@ -88,7 +88,7 @@ class CheckoutWorkflow(CheckoutHandlers):
 
     async def _buy(self, request: CheckoutRequest) -> None:
         if not request.resume:
-            stock = await self._saga.run_step(RESERVE_STOCK, reserve_stock(request))
+            stock = await self._saga.run_step(RESERVE_STOCK, ReserveStock.of(request))
             if stock.ended:
                 return self._progress.ended_before(stock.ended)
             self._progress.reserved()

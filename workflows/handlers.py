@@ -17,6 +17,7 @@ with workflow.unsafe.imports_passed_through():
     from checkout.domain.events import PaymentEvent
     from checkout.domain.states import CheckoutStatus
     from checkout.domain.view import CheckoutView, TimelineEntry
+    from checkout.temporal.names import PAYMENT_EVENT_SIGNAL, RELEASED_SIGNAL
 
 
 class CheckoutHandlers:
@@ -89,12 +90,12 @@ class CheckoutHandlers:
         """Raises as `SupportCommands.check` and `Updates.refuse` do."""
         self._updates.refuse(command, self._payment.support.check)
 
-    @workflow.signal
+    @workflow.signal(name=RELEASED_SIGNAL)
     def provider_released(self) -> None:
-        """The provider takes payments from the shop's account again (`checkout.domain.messages`): ask now."""
+        """The provider takes payments from the shop's account again: ask now."""
         self._payment.nudge()
 
-    @workflow.signal
+    @workflow.signal(name=PAYMENT_EVENT_SIGNAL)
     def payment_event(self, event: PaymentEvent) -> None:
         """The provider has news of the payment: a reason to look, not a fact."""
         if self._progress.note_event(event):

@@ -24,8 +24,8 @@ _SENTENCES = {
     EventOutcome.UNMATCHED: "No checkout of this payment is known. The event stays in the inbox until there is one.",
     EventOutcome.KNOWN: "The checkout had been paid with this payment and confirmed before the event came.",
     EventOutcome.APPLIED: "The checkout was told, and asks the provider about its payment.",
-    EventOutcome.GIVEN_BACK: (
-        "The checkout had ended without an order, and the provider held its money: the money was **given back**."
+    EventOutcome.REFUNDED: (
+        "The checkout had ended without an order, and the provider held its money: the money was **refunded**."
     ),
     EventOutcome.NOTHING_HELD: "The checkout had ended, and the provider holds no money of it that it should not.",
     EventOutcome.NOT_ENDED: "The checkout is open, and its workflow is gone. The next comparison undoes it.",

@@ -27,9 +27,9 @@ _HEARTBEAT_TIMEOUT = timedelta(seconds=HEARTBEAT_TIMEOUT_SECONDS)
 class Policy:
     """The time-outs and retries of one execution of an activity.
 
-    ``local_first``: one try within the workflow task, which spares the server the scheduling; what that cannot do at
-    once is done as a regular activity, where an operator sees it pending, with its error. A pivot (what cannot be
-    undone, ``is_pivot``) has that try only directly after a result that the server has written down.
+    ``local_first``: it is executed once within the workflow task, which spares the server the scheduling. If that does
+    not succeed at once, it runs as a regular activity, where an operator sees it pending, with its error. A pivot (what
+    cannot be undone, ``is_pivot``) is local first only directly after a result that the server has written down.
     """
 
     start_to_close: timedelta
@@ -72,7 +72,7 @@ def provider(timeouts: Timeouts) -> Policy:
 
 
 def one_look(timeouts: Timeouts) -> Policy:
-    """One try, for a workflow that decides itself what comes next."""
+    """One execution, for a workflow that decides itself what comes next."""
     retry = RetryPolicy(maximum_attempts=1)
     return Policy(_provider_timeout(timeouts), retry, _HEARTBEAT_TIMEOUT)
 
@@ -83,7 +83,7 @@ def provider_undo(timeouts: Timeouts) -> Policy:
 
 
 def comparison(_: Timeouts) -> Policy:
-    """A few tries; what fails is reported, and the next comparison tries again. None may hold up the others."""
+    """A few retries; what fails is reported, and the next comparison tries again. None may delay the others."""
     non_retryable = [error.__name__ for error in (InvariantBroken, ProviderRefusedCall)]
     retry = RetryPolicy(
         maximum_interval=timedelta(seconds=10), maximum_attempts=6, non_retryable_error_types=non_retryable

@@ -18,7 +18,7 @@ with workflow.unsafe.imports_passed_through():
     from checkout.domain.states import Reason
     from checkout.temporal.names import CHECKOUT_STATUS, HOLD_WORKFLOW
 
-#: Pauses between two probes, in seconds. With the longest, everybody goes on within a minute of its being put right.
+#: Pauses between two probes, in seconds. With the longest, every checkout continues within a minute of the repair.
 _FIRST_PAUSE, _GROWTH, _LONGEST_PAUSE = 2.0, 1.5, 20.0
 
 _WHAT_TO_DO = {
@@ -76,7 +76,7 @@ class ProviderHoldWorkflow:
         workflow.set_current_details(
             f"**No payment can be taken** ({request.reason}). {_WHAT_TO_DO[request.reason]}\n\n"
             f"* {self._view.waiting} checkouts wait; nothing of them is undone, and they go on by themselves.\n"
-            f"* The provider was asked {self._view.probes} times; it is asked every {_LONGEST_PAUSE:g} s at least.\n"
+            f"* The provider was asked {self._view.probes} times; it is asked at least every {_LONGEST_PAUSE:g} s.\n"
             f"* What it said: {request.detail}\n\n"
-            "Do not *Terminate* this workflow: the checkouts would go on only some minutes later."
+            "Do not *Terminate* this workflow: the checkouts would continue some minutes later than with it."
         )

@@ -102,14 +102,14 @@ class ReconcileWorkflow:
             if mismatch.kind.is_undone and mismatch.checkout_id:
                 await self._undo(mismatch.checkout_id)
                 return replace(mismatch, repaired=True)
-            if mismatch.kind.is_given_back:
+            if mismatch.kind.is_orphan_payment:
                 summary = f"{mismatch.checkout_id}: {mismatch.kind}"
                 landed = await self._runner.run(
-                    OrphanPaymentActivities.give_back, mismatch, policies.comparison, summary
+                    OrphanPaymentActivities.refund_orphan_payment, mismatch, policies.comparison, summary
                 )
                 return replace(mismatch, repaired=landed)
         except ActivityError as error:
-            return replace(mismatch, detail=f"{mismatch.detail}; it could not be put right: {error.cause or error}")
+            return replace(mismatch, detail=f"{mismatch.detail}; it could not be repaired: {error.cause or error}")
         return mismatch
 
     async def _undo(self, checkout_id: str) -> None:
@@ -126,12 +126,12 @@ class ReconcileWorkflow:
 def _verdict(report: ReconcileReport) -> str:
     if report.unrepaired:
         return (
-            f"**{report.unrepaired} mismatches need a person**, {report.repaired} were put right. "
+            f"**{report.unrepaired} mismatches need a person**, {report.repaired} were repaired. "
             "The result lists them, and so does `checkout reconcile`."
         )
-    return f"{report.repaired} mismatches were found and put right." if report.found else "Everything agrees."
+    return f"{report.repaired} mismatches were found and repaired." if report.found else "Everything agrees."
 
 
 def _line(mismatch: Mismatch) -> str:
-    state = "put right" if mismatch.repaired else "**open**"
+    state = "repaired" if mismatch.repaired else "**open**"
     return f"* {mismatch.kind}, {mismatch.checkout_id or mismatch.sku or '-'}: {mismatch.detail} ({state})"

@@ -1,6 +1,6 @@
 """Steps with their undos, and the compensation of what was begun.
 
-* An undo is remembered before its do is started, since a do that timed out may have happened. A step that is tried
+* An undo is remembered before its step is started, since a step that timed out may have happened. A step that is tried
   within the workflow task counts as begun as soon as the step before it is: when a worker dies, the memory that such a
   step was begun dies with the task, and what it did in PostgreSQL does not.
 * The compensation undoes every step that was begun, the last one first, and retries each undo until it succeeds.
@@ -26,7 +26,7 @@ with workflow.unsafe.imports_passed_through():
 
 
 class StepResult(Protocol):
-    """What a do returns."""
+    """What a step returns."""
 
     @property
     def refusal(self) -> Reason | None:
@@ -42,7 +42,7 @@ class Step(Generic[In, Out]):
     """An action declared beside its undo. Both are activities that may run twice, late, or after one another.
 
     ``undo_when_refused``: a refusal may still have left something behind (a declined payment its intent; an order that
-    an earlier try wrote when its time was up already).
+    an earlier execution wrote after its timeout).
     """
 
     do: Callable[[Any, In], Awaitable[Out]]
@@ -53,7 +53,7 @@ class Step(Generic[In, Out]):
 
     @property
     def name(self) -> str:
-        """The name of the do's activity."""
+        """The name of the step's activity."""
         return self.do.__name__
 
 
@@ -96,15 +96,15 @@ class Saga:
         policy: Callable[[Timeouts], Policy] | None = None,
         summary: str | None = None,
     ) -> Out:
-        """Do a step, and remember that it has to be undone.
+        """Run a step, and remember that it has to be undone.
 
         Raises:
             StepRefused: the step refused.
-            temporalio.exceptions.ActivityError: its tries are used up, or its error is non-retryable.
+            temporalio.exceptions.ActivityError: its retries are used up, or its error is non-retryable.
             asyncio.CancelledError: the checkout was cancelled; the step has come to rest.
         """
         self._runner.refuse_when_halted()
-        position = self._steps.index(step)
+        position = self._position(step)
         self._begun = [*self._begun_before(position), step, *self._local_from(position + 1)]
         result = await self._runner.run(step.do, request, policy or step.policy, summary)
         if result is not None and result.refusal is not None:
@@ -121,11 +121,11 @@ class Saga:
     ) -> list[UndoResult]:
         """Undo every step that was begun, the last one first; what each undo returned, in that order.
 
-        Returns when all have succeeded. ``when_stuck`` is called when an undo takes longer than a payment may before
-        support is told; the undo is retried all the same. ``policy`` counts instead of each step's own.
+        Returns when all have succeeded. ``when_stuck`` is called when an undo takes longer than
+        ``payment_stuck_after_seconds``; the undo is retried all the same. ``policy`` counts instead of each step's own.
 
         Raises:
-            temporalio.exceptions.ActivityError: the ``policy`` allows an undo no further try.
+            temporalio.exceptions.ActivityError: the ``policy`` allows an undo no further retry.
         """
         self._runner.resume()
         results = []
@@ -147,6 +147,11 @@ class Saga:
             # Beside the undo, since what keeps the one from succeeding may keep the other.
             told = asyncio.ensure_future(when_stuck())
             await workflow.wait([handle, told])
+
+    def _position(self, step: Step[Any, Any]) -> int:
+        if step not in self._steps:
+            raise ValueError(f"the step {step.name} is not declared: add it to the saga's steps, in their order")
+        return self._steps.index(step)
 
     def _begun_before(self, position: int) -> list[Step[Any, Any]]:
         return [step for step in self._begun if self._steps.index(step) < position]

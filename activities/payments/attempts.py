@@ -49,7 +49,7 @@ class Attempts:
         record = await self.read(attempt.checkout_id, attempt.number)
         is_renewed = record.attempt.idempotency_key != attempt.idempotency_key
         if not record.checkout_is_open or not record.is_open or not is_renewed:
-            raise TooLate(f"try {attempt.number} of checkout {attempt.checkout_id} is over")
+            raise TooLate(f"attempt {attempt.number} of checkout {attempt.checkout_id} is over")
         return record.attempt  # Another run of this step was faster.
 
     async def committed_outcome(self, record: AttemptRecord) -> PaymentOutcome:

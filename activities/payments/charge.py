@@ -113,7 +113,7 @@ class PaymentActivities:
                 attempt = await self._attempts.new_key(attempt, error, found)
                 continue
             if charge.status == PaymentStatus.VOIDED and attempt.shares_intent and not is_last:
-                # Somebody cancelled the earlier tries' intent, which says nothing of this customer's new method.
+                # Somebody cancelled the earlier attempts' intent, which says nothing of this customer's new method.
                 why = OutcomeUnknown(f"{charge.provider_reference} had been cancelled at the provider")
                 attempt = await self._attempts.new_key(attempt, why, None)
                 continue
@@ -177,9 +177,9 @@ class PaymentActivities:
             OutcomeUnknown, ProviderUnavailable: not certain yet; the next retry asks again.
             InvariantBroken: the checkout is confirmed, and its money stays taken.
         """
-        return await with_heartbeat(self._give_back(undo))
+        return await with_heartbeat(self._undo(undo))
 
-    async def _give_back(self, undo: Undo) -> PaymentOutcome:
+    async def _undo(self, undo: Undo) -> PaymentOutcome:
         await checkouts.begin_undo(self._database, undo)
         records = await attempts.of_checkout(self._database, undo.checkout_id)
         if not records:
@@ -207,14 +207,7 @@ class PaymentActivities:
 
     async def _void(self, attempt: Attempt, undo: Undo) -> Charge | None:
         """Have the provider stop the attempt, and write down what it had come to."""
-        if attempt.provider_reference is None:
-            # That nothing is there is worth something only from the account where it would be.
-            await self._account.check(anew=True)
-        try:
-            charge = await self._gateway.void(attempt)
-        except NotAtProvider as missing:
-            await self._account.explain(missing)
-            raise
+        charge = await self._account.stop(attempt)
         if charge and charge.status.is_open:
             raise OutcomeUnknown(f"the provider cannot stop the payment yet: it is {charge.status}")
         if charge and charge.status == PaymentStatus.CAPTURED:
@@ -231,6 +224,5 @@ class PaymentActivities:
             refund = await self._refunds.refund(payment, RefundCause(undo.actor, undo.reason))
         except NotAtProvider as missing:
             await self._account.explain(missing)
-            raise
         if refund.status != RefundStatus.SUCCEEDED:
             raise ProviderUnavailable(f"the refund {refund.provider_reference} is {refund.status}")

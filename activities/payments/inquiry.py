@@ -48,7 +48,6 @@ class PaymentInquiryActivities:
             charge = await self._attempts.look(attempt)
         except NotAtProvider as missing:
             await self._account.explain(missing)
-            raise
         if charge is None:
             raise OutcomeUnknown("the provider does not know the payment (yet)")
         return await self._attempts.record(attempt, charge, question.actor, question.reason)
@@ -67,24 +66,13 @@ class PaymentInquiryActivities:
         if not record.is_open:
             return await self._attempts.committed_outcome(record)
         attempt = record.attempt
-        charge = await self._stopped(attempt)
+        charge = await self._account.stop(attempt)
         if charge is None:
             await attempts.record_void(self._database, attempt, question.actor, question.reason)
             return PaymentOutcome(PaymentStatus.VOIDED)
         if charge.status.is_open:
             raise OutcomeUnknown(f"the provider cannot stop the payment yet: it is {charge.status}")
         return await self._attempts.record(attempt, charge, question.actor, question.reason)
-
-    async def _stopped(self, attempt: Attempt) -> Charge | None:
-        """The charge of the attempt, now that nothing more can come of it; None where no charge was ever made."""
-        if attempt.provider_reference is None:
-            # Another account would not show it either.
-            await self._account.check(anew=True)
-        try:
-            return await self._gateway.void(attempt)
-        except NotAtProvider as missing:
-            await self._account.explain(missing)
-            raise
 
     @activity.defn
     async def resolve_payment(self, resolution: Resolution) -> PaymentOutcome:
@@ -118,7 +106,7 @@ class PaymentInquiryActivities:
         if charge.status.is_open:
             raise Contradicted(f"the provider says that the payment is {charge.status}")
         if resolution.outcome == PaymentStatus.CAPTURED and charge.status != PaymentStatus.CAPTURED:
-            # The look was for a capture. Whatever else it shows may be another try's.
+            # The look was for a capture. Whatever else it shows may be another attempt's.
             raise Contradicted(f"the provider says that the payment is {charge.status}")
         outcome = await self._attempts.record(attempt, charge, resolution.actor, resolution.reason)
         return _agreed(outcome, resolution)
@@ -128,7 +116,7 @@ class PaymentInquiryActivities:
             typed = resolution.provider_reference
             claimed = attempt.claimed_under(typed) if typed and typed != attempt.provider_reference else attempt
             return await self._gateway.find(claimed)
-        return await self._stopped(attempt)
+        return await self._account.stop(attempt)
 
     async def _believe(self, attempt: Attempt, resolution: Resolution) -> PaymentOutcome:
         """The provider is silent. A capture needs its reference as a proof, which reconciliation checks later."""

@@ -7,12 +7,13 @@ for them. The first payment that meets one notes a hold; while there is a hold, 
 import asyncio
 import logging
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, NoReturn
 
 from checkout.db import provider
 from checkout.db.session import Database
 from checkout.domain.errors import NotAtProvider, OtherAccount, ProviderHeld
 from checkout.domain.messages import HoldRequest
+from checkout.domain.payments import Attempt, Charge
 from checkout.domain.states import Reason
 from checkout.payments.gateway import PaymentGateway
 
@@ -59,7 +60,23 @@ class ProviderAccount:
                 return True
         return False
 
-    async def explain(self, missing: NotAtProvider) -> None:
+    async def stop(self, attempt: Attempt) -> Charge | None:
+        """Have the provider stop the attempt; what had become of it by then, None where no charge was ever made.
+
+        That no charge is there counts only from the account where it would be.
+
+        Raises:
+            OtherAccount: our key is one of another account.
+            ProviderUnavailable, OutcomeUnknown: the provider does not say.
+        """
+        if attempt.provider_reference is None:
+            await self.check(anew=True)
+        try:
+            return await self._gateway.void(attempt)
+        except NotAtProvider as missing:
+            await self.explain(missing)
+
+    async def explain(self, missing: NotAtProvider) -> NoReturn:
         """Find out why the provider does not know a payment that it had made.
 
         Raises:
@@ -72,7 +89,7 @@ class ProviderAccount:
     async def hold(self, held: ProviderHeld) -> Reason:
         """Note that payments wait, and tell operators if nobody has been told yet; returns why they wait."""
         if await provider.hold(self._database, held.hold, str(held)):
-            log.error("NO PAYMENT CAN BE TAKEN (%s): %s. Checkouts wait until this is put right.", held.hold, held)
+            log.error("NO PAYMENT CAN BE TAKEN (%s): %s. Checkouts wait until this is repaired.", held.hold, held)
         return held.hold
 
     async def held(self) -> HoldRequest | None:

@@ -1,8 +1,8 @@
-"""Giving an intent's money back, for an undo and for reconciliation alike: all that is left of it.
+"""Refunding an intent, for an undo and for reconciliation alike: all that is left of it.
 
 What stands at the provider counts, whoever made it. So every round looks first, and asks for what is left, under keys
 that are recorded first. A key whose saved result is an error, or a refund that failed, is replaced: the provider keeps
-the first result of a key for a day, long after its cause has gone. Asking again under another key can give back no more
+the first result of a key for a day, long after its cause has gone. Asking again under another key can refund no more
 than the charge was.
 """
 
@@ -26,7 +26,7 @@ _ROUNDS: Final = 3
 
 
 class Refunds:
-    """The one way to refund: it commits that the money is to be given back, has it given back, and commits the result.
+    """The one way to refund: it commits that the money is to be refunded, has it refunded, and commits the result.
 
     Raises, in both methods:
         OutcomeUnknown, ProviderUnavailable: not certain, or not possible, yet; the next retry looks again.
@@ -37,20 +37,20 @@ class Refunds:
         self._gateway = gateway
 
     async def refund(self, payment: CapturedPayment, cause: RefundCause) -> Refund:
-        """Give back all that is left; returns the refund that made it whole, which may be pending still."""
+        """Refund all that is left; returns the refund that made it whole, which may be pending still."""
         await refunds.start(self._database, payment, cause)
         return await self.follow_up(payment, cause)
 
     async def follow_up(self, payment: CapturedPayment, cause: RefundCause) -> Refund:
         """The same for money of which the provider holds nothing any more, or whose refund was committed before."""
-        refund = await self._give_back(payment)
+        refund = await self._refund_all(payment)
         await refunds.record(self._database, payment, refund, cause)
         return refund
 
-    async def _give_back(self, payment: CapturedPayment) -> Refund:
-        """Have the provider give back what is left.
+    async def _refund_all(self, payment: CapturedPayment) -> Refund:
+        """Have the provider refund what is left.
 
-        A charge that the customer's bank has in dispute counts as given back, under the intent's own reference: the
+        A charge that the customer's bank has in dispute counts as refunded, under the intent's own reference: the
         bank has taken the money, and then no refund can be made.
         """
         for _ in range(_ROUNDS):

@@ -101,7 +101,7 @@ class LedgerActivities:
     async def _missing(self, checkout_id: str, reference: str) -> Mismatch | None:
         entry = await self._gateway.entry(reference)
         if entry and entry.checkout_id == checkout_id:
-            # It lies in another part of the ledger, since the clocks differ or an earlier try made it.
+            # It lies in another part of the ledger, since the clocks differ or an earlier attempt made it.
             return next(iter(await self._faults([entry])), None)
         if entry is None and await self._gateway.sees(reference):
             kind, detail = MismatchKind.PAYMENT_CANNOT_BE_READ, "it no longer names its checkout: somebody edited it"
@@ -158,7 +158,7 @@ def _sale_fault(entry: LedgerEntry, kept: Charge) -> Mismatch | None:
         detail = f"the order is confirmed, and the provider says that its payment is {entry.status}"
         return _fault(entry, MismatchKind.CONFIRMED_BUT_NOT_CAPTURED, detail)
     if entry.refunded_minor:
-        detail = f"the order is confirmed, and {entry.refunded_minor} minor units of it were given back"
+        detail = f"the order is confirmed, and {entry.refunded_minor} minor units of it were refunded"
         return _fault(entry, MismatchKind.CONFIRMED_BUT_REFUNDED, detail)
     if (entry.captured_minor, entry.currency) != (kept.captured_minor, kept.currency):
         there, here = f"{entry.captured_minor} {entry.currency}", f"{kept.captured_minor} {kept.currency}"
@@ -171,12 +171,12 @@ def _fault(entry: LedgerEntry, kind: MismatchKind, detail: str) -> Mismatch:
 
 
 def _without_strangers(faults: list[Mismatch]) -> list[Mismatch]:
-    """Money is given back for a few unknown checkouts; for many of them a person has to look first."""
+    """Payments are refunded for a few unknown checkouts; for many of them a person has to look first."""
     strangers = [one for one in faults if one.kind == MismatchKind.CAPTURED_FOR_AN_UNKNOWN_CHECKOUT]
     if len(strangers) <= _STRANGERS_A_PAGE:
         return faults
     detail = (
-        f"{len(strangers)} captures are for checkouts that this database has never seen, so nothing was given back: "
+        f"{len(strangers)} captures are for checkouts that this database has never seen, so nothing was refunded: "
         "is the provider's account shared with another shop, or is this another database?"
     )
     return [Mismatch(MismatchKind.FOREIGN_LEDGER, detail), *(one for one in faults if one not in strangers)]

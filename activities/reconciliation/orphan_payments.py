@@ -20,10 +20,10 @@ _ACTOR: Final = "reconciliation"
 
 
 class OrphanPaymentActivities:
-    """`give_back` and `settle_after_end`. Each looks at the provider first, and may run twice or late.
+    """`refund_orphan_payment` and `settle_after_end`. Each looks at the provider first, and may run twice or late.
 
-    Money is given back only for an intent that is this deployment's for certain: one that bears its mark, or one that
-    the tables know by its reference.
+    A payment is refunded only if its intent is this deployment's for certain: it bears the deployment's mark, or the
+    tables know it by its reference.
     """
 
     def __init__(self, database: Database, gateway: PaymentGateway) -> None:
@@ -33,16 +33,16 @@ class OrphanPaymentActivities:
         self._account = ProviderAccount(database, gateway)
 
     @activity.defn
-    async def give_back(self, mismatch: Mismatch) -> bool:
+    async def refund_orphan_payment(self, mismatch: Mismatch) -> bool:
         """Have the provider stop the payment, or refund all that it holds of it; returns whether that has landed.
 
         Raises:
             OutcomeUnknown, ProviderUnavailable: it is not certain yet; the next retry asks again.
             InvariantBroken: the payment is what a confirmed order counts on, and stays.
         """
-        return await with_heartbeat(self._give_back(mismatch))
+        return await with_heartbeat(self._stop_or_refund(mismatch))
 
-    async def _give_back(self, mismatch: Mismatch) -> bool:
+    async def _stop_or_refund(self, mismatch: Mismatch) -> bool:
         entry = await self._gateway.entry(mismatch.provider_reference or "")
         if entry is None:
             return False
@@ -60,7 +60,7 @@ class OrphanPaymentActivities:
     async def settle_after_end(self, event: PaymentEvent) -> EventOutcome:
         """Look at a payment of which the provider has news after its checkout ended.
 
-        Returns what was done: `given_back`; `nothing_held`, when the money is where it belongs; `not_ended`, when the
+        Returns what was done: `refunded`; `nothing_held`, when the money is where it belongs; `not_ended`, when the
         checkout is open and its workflow is gone, which reconciliation repairs; `not_ours`, when the payment is not
         this deployment's.
 
@@ -82,7 +82,7 @@ class OrphanPaymentActivities:
         if record.status is CheckoutStatus.CONFIRMED or entry.held_minor <= 0:
             return EventOutcome.NOTHING_HELD
         await self._refund(entry, record, MismatchKind.CAPTURED_FOR_NO_ORDER)
-        return EventOutcome.GIVEN_BACK
+        return EventOutcome.REFUNDED
 
     async def _is_orphan(self, entry: LedgerEntry, record: IntentRecord) -> bool:
         """Whether no sale counts on this payment. A confirmed order must have its money elsewhere for certain."""

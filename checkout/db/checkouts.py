@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from checkout.db.session import Database
 from checkout.domain.errors import InvariantBroken
-from checkout.domain.messages import PricedLine, RecordedEnding, StaffAction, StatusChange, Undo
+from checkout.domain.messages import EndedCheckout, PricedLine, StaffAction, StatusChange, Undo
 from checkout.domain.states import TRANSITIONS, CheckoutStatus, PaymentStatus, Reason
 
 #: First statement of every undo. It locks the row (or leaves a tombstone where there is none, so that a late do is
@@ -61,7 +61,7 @@ class CheckoutRecord:
     """Where a checkout stands, and how it ended, once it has."""
 
     status: CheckoutStatus
-    ending: RecordedEnding | None = None
+    ending: EndedCheckout | None = None
 
 
 async def status(database: Database, checkout_id: str) -> CheckoutStatus | None:
@@ -115,16 +115,16 @@ async def lock_for_undo(connection: AsyncConnection, undo: Undo) -> dict[str, st
     return parameters
 
 
-async def close(connection: AsyncConnection, undo: Undo) -> RecordedEnding:
+async def close(connection: AsyncConnection, undo: Undo) -> EndedCheckout:
     """The last statements of the last undo: the checkout ends; returns how it ended."""
     parameters = {**vars(undo), "ending": undo.reason.ending}
     await connection.execute(_CLOSE, parameters)
     ended = (await connection.execute(_STATUS, parameters)).one()
-    return RecordedEnding(CheckoutStatus(ended.status), Reason(ended.reason))
+    return EndedCheckout(CheckoutStatus(ended.status), Reason(ended.reason))
 
 
-def _ending(row: Row[Any]) -> RecordedEnding:
-    return RecordedEnding(
+def _ending(row: Row[Any]) -> EndedCheckout:
+    return EndedCheckout(
         status=CheckoutStatus(row.status),
         reason=Reason(row.reason) if row.reason else None,
         order_number=row.order_number,

@@ -4,7 +4,7 @@ from sqlalchemy import text
 
 from checkout.db import checkouts
 from checkout.db.session import Database
-from checkout.domain.messages import RecordedEnding, ReservationResult, ReserveStock, Undo
+from checkout.domain.messages import EndedCheckout, ReservationResult, ReserveStock, Undo
 from checkout.domain.states import Reason
 
 #: First, in a statement of its own, the articles are locked in the order of their SKUs, so that two carts can never
@@ -80,7 +80,7 @@ async def reserve(database: Database, request: ReserveStock) -> ReservationResul
     return ReservationResult(refusal=Reason(row.refusal), sku=row.sku) if row.refusal else ReservationResult()
 
 
-async def release(database: Database, undo: Undo) -> RecordedEnding:
+async def release(database: Database, undo: Undo) -> EndedCheckout:
     """Give back whatever the checkout holds, and close it; returns how it ended.
 
     Raises:

@@ -13,7 +13,7 @@ class EventOutcome(StrEnum):
     KNOWN = "known"
     APPLIED = "applied"
     #: The next ones are of checkouts that have ended.
-    GIVEN_BACK = "given_back"
+    REFUNDED = "refunded"
     NOTHING_HELD = "nothing_held"
     NOT_ENDED = "not_ended"
     NOT_OURS = "not_ours"

@@ -30,9 +30,9 @@ def merge_lines(lines: tuple[Line, ...]) -> tuple[Line, ...]:
 class Timeouts:
     """How long things may take, in seconds. It travels with the request, so that a workflow replays the same anywhere.
 
-    ``payment_stuck_after_seconds`` bounds the automatic tries before a person is told; ``provider_timeout_seconds``
+    ``payment_stuck_after_seconds`` bounds the automatic retries before a person is told; ``provider_timeout_seconds``
     bounds one call to the payment provider; ``payment_window_seconds`` is how long a customer may take each time that
-    it is the customer's turn; ``max_attempts`` bounds the customer's tries.
+    it is the customer's turn; ``max_attempts`` bounds the customer's attempts.
     """
 
     payment_stuck_after_seconds: float = 120
@@ -73,7 +73,7 @@ class PricedLine:
 
 @dataclass(frozen=True)
 class ReserveStock:
-    """Hold every line for this checkout, or none."""
+    """Hold the stock of every line for this checkout, or of none."""
 
     checkout_id: str
     customer_id: str
@@ -81,10 +81,10 @@ class ReserveStock:
     currency: str
     lines: tuple[Line, ...]
 
-
-def reserve_stock(request: CheckoutRequest) -> ReserveStock:
-    """What the first step is told of the whole request."""
-    return ReserveStock(request.checkout_id, request.customer_id, request.cart_id, request.currency, request.lines)
+    @classmethod
+    def of(cls, request: CheckoutRequest) -> "ReserveStock":
+        """What the first step is told of the whole request."""
+        return cls(request.checkout_id, request.customer_id, request.cart_id, request.currency, request.lines)
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ class CreateOrder:
 
 @dataclass(frozen=True)
 class ChargePayment:
-    """One try to take the money. ``attempt`` counts the customer's tries, not the machine's retries."""
+    """One attempt to take the money. ``attempt`` counts those of the customer, not the retries of the program."""
 
     checkout_id: str
     attempt: int
@@ -123,7 +123,7 @@ class Undo:
 
 
 @dataclass(frozen=True)
-class RecordedEnding:
+class EndedCheckout:
     """How a checkout ended, read from the tables: for a workflow that is run again after Temporal forgot the first."""
 
     status: CheckoutStatus
@@ -142,7 +142,7 @@ class ReservationResult:
 
     refusal: Reason | None = None
     sku: str | None = None
-    ended: RecordedEnding | None = None
+    ended: EndedCheckout | None = None
 
 
 @dataclass(frozen=True)
@@ -174,7 +174,7 @@ class PaymentOutcome:
 
 
 #: What an undo returns: where the payment ended, how the whole checkout ended, or nothing to tell.
-UndoResult = PaymentOutcome | RecordedEnding | None
+UndoResult = PaymentOutcome | EndedCheckout | None
 
 
 @dataclass(frozen=True)
@@ -205,7 +205,7 @@ class StatusChange:
 
     checkout_id: str
     status: CheckoutStatus
-    reason: str | None = None
+    reason: Reason | None = None
     actor: str = "workflow"
 
 

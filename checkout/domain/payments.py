@@ -182,7 +182,7 @@ class RefundKey:
 
 @dataclass(frozen=True)
 class RefundCause:
-    """Who has money given back, and why. ``is_orphan``: reconciliation has found that no sale counts on it."""
+    """Who has a payment refunded, and why. ``is_orphan``: reconciliation has found that no sale counts on it."""
 
     actor: str
     reason: str
@@ -201,13 +201,13 @@ class Refund:
 
     @property
     def counts(self) -> bool:
-        """Whether its money was given back, or is on its way back."""
+        """Whether its money was refunded, or is on its way back."""
         return self.status is not RefundStatus.FAILED
 
 
 @dataclass(frozen=True)
 class RefundCall:
-    """``amount_minor`` minor units of an intent to be given back, asked for under ``idempotency_key``."""
+    """``amount_minor`` minor units of an intent to be refunded, asked for under ``idempotency_key``."""
 
     checkout_id: str
     provider_reference: str
@@ -221,7 +221,7 @@ class RefundCall:
 class LedgerEntry:
     """One intent in the provider's books.
 
-    ``captured_minor`` is what was ever taken, ``refunded_minor`` what of it was given back or is on its way back,
+    ``captured_minor`` is what was ever taken, ``refunded_minor`` what of it was refunded or is on its way back,
     ``disputed_minor`` what a bank has taken back. ``deployment`` is the mark of the deployment that made it, if it has
     one. ``attempt`` is 0 where the intent does not say.
     """

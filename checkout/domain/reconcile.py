@@ -45,12 +45,12 @@ class MismatchKind(StrEnum):
         return self is MismatchKind.ABANDONED_CHECKOUT
 
     @property
-    def is_given_back(self) -> bool:
-        """Whether the provider is to stop the payment or give the money back."""
-        return self in _GIVEN_BACK
+    def is_orphan_payment(self) -> bool:
+        """Whether the provider is to stop the payment or refund it."""
+        return self in _ORPHAN_PAYMENTS
 
 
-_GIVEN_BACK = frozenset(
+_ORPHAN_PAYMENTS = frozenset(
     {
         MismatchKind.CAPTURED_FOR_NO_ORDER,
         MismatchKind.CAPTURED_FOR_AN_UNKNOWN_CHECKOUT,

@@ -28,8 +28,8 @@ class PaymentPosition:
     """Where the payment stands while it waits; the view says for whom. Times are Unix times in seconds.
 
     ``pause_seconds`` is the pause between two looks that is under way, and ``looks_at`` its end. ``closes_at`` is when
-    the customer's time is over. ``next_method`` is what the customer has asked to pay with, once the present try is
-    settled. ``uncounted_tries`` are those that the provider gave up by itself.
+    the customer's time is over. ``next_method`` is what the customer has asked to pay with, once the present attempt is
+    settled. ``uncounted_attempts`` are those that the provider gave up by itself.
     """
 
     attempt: int
@@ -38,7 +38,7 @@ class PaymentPosition:
     looks_at: float = 0
     closes_at: float = 0
     next_method: str | None = None
-    uncounted_tries: int = 0
+    uncounted_attempts: int = 0
 
 
 @dataclass(frozen=True)

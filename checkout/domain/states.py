@@ -68,7 +68,7 @@ class PaymentStatus(StrEnum):
 
     @property
     def is_taken(self) -> bool:
-        """Whether money was taken, which may have been given back since."""
+        """Whether money was taken, which may have been refunded since."""
         return self in _TAKEN
 
 
@@ -87,7 +87,7 @@ class OrderStatus(StrEnum):
 
 
 class ReservationStatus(StrEnum):
-    """Stock is held for a checkout, then sold with it or given back."""
+    """Stock is held for a checkout, then sold with it or released."""
 
     HELD = "held"
     COMMITTED = "committed"

@@ -45,8 +45,8 @@ MUTATIONS = (
         (
             Edit(
                 _PAYMENTS,
-                "charge = await self._gateway.void(attempt)\n        except",
-                "charge = await self._gateway.void(attempt) if attempt.provider_reference else None\n        except",
+                "charge = await self._account.stop(attempt)\n",
+                "charge = await self._account.stop(attempt) if attempt.provider_reference else None\n",
             ),
         ),
         cases=("charge_payment-meets_a_bug",),

@@ -97,7 +97,7 @@ async def events_after_the_end(recording: Recording) -> None:
     await recording.refund_beside_the_books(another_programs)
     stray = await recording.charge_beside_the_books(undone.id)
     together = [("pi_nobodys", None), (await recording.reference_of(sold), sold.id), (stray, undone.id)]
-    assert await recording.tell_together("events_together", *together) == ["unmatched", "known", "given_back"]
+    assert await recording.tell_together("events_together", *together) == ["unmatched", "known", "refunded"]
     abandoned = await awaiting(recording, "told_abandoned", AT_THE_BANK)
     await abandoned.terminate()
     assert await recording.tell("event_not_ended", await recording.reference_of(abandoned), abandoned.id) == "not_ended"

@@ -165,7 +165,7 @@ def decision_table() -> str:
 def handlers() -> set[str]:
     """Every update, query and signal that a workflow takes."""
     sources = [path.read_text() for path in (ROOT / "workflows").glob("*.py")]
-    pattern = r"@workflow\.(?:update|query|signal)\n    (?:async )?def (\w+)"
+    pattern = r"@workflow\.(?:update|query|signal)(?:\(name=\w+\))?\n    (?:async )?def (\w+)"
     return {name for source in sources for name in re.findall(pattern, source)}
 
 

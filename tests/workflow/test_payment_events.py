@@ -115,7 +115,7 @@ async def test_a_foreign_event_reaches_no_checkout_whichever_it_names(
     metadata = await told.query("__temporal_workflow_metadata")
     assert "of another account. It is kept, and has no effect." in metadata.current_details
     assert await shop.held_minor(handle.id) == 2580
-    assert await tell(shop, stray, handle.id) == "given_back"
+    assert await tell(shop, stray, handle.id) == "refunded"
 
 
 async def test_a_foreign_event_stays_foreign_whatever_is_found_out_later(shop: SandboxShop) -> None:
@@ -162,7 +162,7 @@ async def test_an_event_of_another_intent_asks_the_provider(shop: SandboxShop) -
 async def test_money_captured_after_the_end_is_refunded_at_once(shop: SandboxShop) -> None:
     handle = await cancelled(shop)
     intent = await shop.charge_beside_the_books(handle.id)
-    assert await tell(shop, intent, handle.id) == "given_back"
+    assert await tell(shop, intent, handle.id) == "refunded"
     assert await shop.held_minor(handle.id) == 0
     assert await tell(shop, intent, handle.id) == "nothing_held"
     assert len((await shop.sandbox.ledger())["refunds"]) == 1
@@ -175,7 +175,7 @@ async def test_an_event_of_a_checkout_past_retention_is_looked_into(shop: Sandbo
         await connection.execute(text(f"INSERT INTO checkouts ({columns}) VALUES ({values})"))
         await connection.execute(text("UPDATE checkouts SET status = 'cancelled'"))
     intent = await shop.charge_beside_the_books("chk_old")
-    assert await tell(shop, intent, "chk_old") == "given_back"
+    assert await tell(shop, intent, "chk_old") == "refunded"
     assert await shop.held_minor("chk_old") == 0
 
 
@@ -208,7 +208,7 @@ async def test_each_event_of_a_batch_has_its_own_outcome(shop: SandboxShop) -> N
     told = await tell_together(
         shop, news(stray, ended.id, "evt_1"), news("pi_unknown", event_id="evt_2"), news(sale, event_id="evt_3")
     )
-    assert await told.result() == {"evt_1": "given_back", "evt_2": "unmatched", "evt_3": "known"}
+    assert await told.result() == {"evt_1": "refunded", "evt_2": "unmatched", "evt_3": "known"}
     assert await shop.held_minor(ended.id) == 0
 
 
@@ -226,7 +226,7 @@ async def test_an_event_that_has_to_wait_does_not_delay_the_others(shop: Sandbox
     )
     assert "**being passed on**" in details.current_details
     await shop.sandbox.set_faults(outage=False)
-    assert await told.result() == {"evt_1": "given_back", "evt_2": "applied"}
+    assert await told.result() == {"evt_1": "refunded", "evt_2": "applied"}
     await undone(waiting)
 
 

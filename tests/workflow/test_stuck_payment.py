@@ -153,11 +153,11 @@ async def test_the_timeline_tells_everything_in_order(shop: Shop) -> None:
     told = [(e.kind, e.what.split(" with")[0], e.actor) for e in await handle.query(CheckoutWorkflow.timeline)]
     assert told[0] == ("step", "stock reserved", "workflow")
     assert told[2:8] == [
-        ("attempt", "try 1", "workflow"),
-        ("attempt", "try 1: unknown", "workflow"),
+        ("attempt", "attempt 1", "workflow"),
+        ("attempt", "attempt 1: unknown", "workflow"),
         ("step", "payment_stuck", "workflow"),
         ("staff", "retry_payment", "support:desk"),
-        ("attempt", "try 1: voided", "workflow"),
-        ("attempt", "try 2", "workflow"),
+        ("attempt", "attempt 1: voided", "workflow"),
+        ("attempt", "attempt 2", "workflow"),
     ]
     assert told[-1] == ("step", "confirmed", "workflow")

@@ -1,8 +1,8 @@
 """Collecting the money of one checkout: charge, wait for whoever has the turn, charge again, until it is paid or not.
 
-The turn is the bank's (the payment is pending), the customer's (it was declined, or wants authentication: the payment
-window runs), or support's (what became of it is unknown, or no payment can be taken at present). Looking at the
-provider decides; an event from it only makes the next look come sooner.
+The turn is the provider's (the payment is pending at the bank), the customer's (it was declined, or wants
+authentication: the payment window runs), or support's (what became of it is unknown, or no payment can be taken at
+present). Looking at the provider decides; an event from it only makes the next look come sooner.
 """
 
 from collections.abc import Callable
@@ -36,7 +36,7 @@ with workflow.unsafe.imports_passed_through():
 #: of what a payment may take before it is stuck, for somebody may have terminated the workflow that would tell it.
 _HELD_FACTOR = 5
 
-#: The saga's step that charges one try.
+#: The saga's step that charges one attempt.
 ChargeStep = Step[ChargePayment, PaymentOutcome]
 
 
@@ -55,12 +55,12 @@ class PaymentCollection:
         self._window_seconds = request.timeouts.payment_window_seconds
         self._waits = Waits(position)
         self._next_method = position.next_method if position else None
-        self._uncounted_tries = position.uncounted_tries if position else 0
+        self._uncounted_attempts = position.uncounted_attempts if position else 0
         is_stuck = progress.status == CheckoutStatus.PAYMENT_STUCK
         self.support = SupportCommands(runner, audit_trail, is_stuck=is_stuck)
 
     async def collect(self, step: ChargeStep, total_minor: int) -> None:
-        """Run the step once for each try of the customer; return when one has captured the money.
+        """Run the step once for each attempt of the customer; return when one has captured the money.
 
         Raises:
             StepRefused: declined too often, not paid in time, or a wrong amount was taken.
@@ -80,7 +80,7 @@ class PaymentCollection:
         """Whether the customer may pay in another way now.
 
         Raises:
-            ApplicationError: NotAwaitingPayment, when it is not the customer's turn, or no try is left.
+            ApplicationError: NotAwaitingPayment, when it is not the customer's turn, or no attempt is left.
         """
         may_try = self._may_try_after(self._progress.view.payment.attempts)
         if self._progress.status != CheckoutStatus.AWAITING_PAYMENT or self._next_method is not None or not may_try:
@@ -109,10 +109,10 @@ class PaymentCollection:
     @property
     def position(self) -> PaymentPosition:
         """Where the payment stands, for that run; only while it is waiting."""
-        return replace(self._waits.position, next_method=self._next_method, uncounted_tries=self._uncounted_tries)
+        return replace(self._waits.position, next_method=self._next_method, uncounted_attempts=self._uncounted_attempts)
 
     def _may_try_after(self, attempt: int) -> bool:
-        return attempt - self._uncounted_tries < self._request.timeouts.max_attempts
+        return attempt - self._uncounted_attempts < self._request.timeouts.max_attempts
 
     async def _final_outcome(self, step: ChargeStep, charge: ChargePayment) -> PaymentOutcome:
         """Charge, and wait for as long as anybody can still change what becomes of it."""
@@ -124,7 +124,7 @@ class PaymentCollection:
         while True:
             match outcome.status:
                 case PaymentStatus.PENDING:
-                    outcome = await self._bank_decides(charge)
+                    outcome = await self._provider_decides(charge)
                 case PaymentStatus.REQUIRES_ACTION:
                     outcome = await self._customer_authenticates(charge, outcome)
                 case PaymentStatus.UNKNOWN:
@@ -139,7 +139,7 @@ class PaymentCollection:
         return outcome
 
     async def _charge(self, step: ChargeStep, charge: ChargePayment) -> PaymentOutcome:
-        summary = f"{Money(charge.amount_minor, charge.currency)} by {charge.payment_method}, try {charge.attempt}"
+        summary = f"{Money(charge.amount_minor, charge.currency)} by {charge.payment_method}, attempt {charge.attempt}"
         try:
             return await self._saga.run_step(step, charge, summary=summary)
         except ActivityError as error:
@@ -159,9 +159,12 @@ class PaymentCollection:
         method, self._next_method = self._next_method, None
         return method or self._request.payment_method
 
-    async def _bank_decides(self, charge: ChargePayment) -> PaymentOutcome:
+    async def _provider_decides(self, charge: ChargePayment) -> PaymentOutcome:
         """The payment is pending, which may take the bank minutes or days."""
-        pauses_seconds = self._waits.pauses(self._waits.take_over(), first=1, growth=1.5, slowest=3600)
+        resumed = self._waits.take_over()
+        if not resumed:
+            self._progress.publish()
+        pauses_seconds = self._waits.pauses(resumed, first=1, growth=1.5, slowest=3600)
         while True:
             await self._waits.pause(next(pauses_seconds))
             outcome = await self._look(charge)
@@ -224,7 +227,7 @@ class PaymentCollection:
             # Only a person says that nothing was taken: enough to end the checkout, and too little to charge again.
             raise StepRefused(Reason.CANCELLED_BY_SUPPORT, outcome)
         if outcome and outcome.status == PaymentStatus.VOIDED:
-            self._uncounted_tries += 1  # What it was is unknown, so it does not count as the customer's.
+            self._uncounted_attempts += 1  # What it was is unknown, so it does not count as the customer's.
         if outcome and outcome.status != PaymentStatus.CAPTURED:
             self._next_method = self.support.next_method or self._next_method
         return outcome
@@ -251,14 +254,14 @@ class PaymentCollection:
             )
         except ActivityError:
             return None
-        # A try that the provider gave up by itself does not count as the customer's.
-        self._uncounted_tries += outcome.status == PaymentStatus.VOIDED
+        # An attempt that the provider gave up by itself does not count as the customer's.
+        self._uncounted_attempts += outcome.status == PaymentStatus.VOIDED
         return outcome
 
     async def _settle(
         self, charge: ChargePayment, policy: Callable[[Timeouts], Policy] = policies.provider
     ) -> PaymentOutcome:
-        """Make sure that this try takes nothing any more, before the customer pays in another way."""
+        """Make sure that this attempt takes nothing any more, before the customer pays in another way."""
         question = PaymentInQuestion(charge.checkout_id, charge.attempt, "customer", "pays in another way")
         try:
             return _kept(await self._runner.run(PaymentInquiryActivities.settle_payment, question, policy))

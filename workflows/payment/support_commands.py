@@ -138,5 +138,5 @@ def _refused(error: ActivityError) -> ApplicationError:
     cause = error.cause
     if isinstance(cause, ApplicationError) and cause.type == Contradicted.__name__:
         return refusal(UpdateRefusal.CONTRADICTED, cause.message)
-    text = f"what became of the previous try is still unknown: {cause or error}"
+    text = f"what became of the previous attempt is still unknown: {cause or error}"
     return refusal(UpdateRefusal.OUTCOME_STILL_UNKNOWN, text)

@@ -57,7 +57,7 @@ class Waits:
         self._nudged = True
 
     def begin(self, charge: ChargePayment) -> None:
-        """The provider has responded to this try; what was waited for before is over."""
+        """The provider has responded to this attempt; what was waited for before is over."""
         self._position = PaymentPosition(charge.attempt, charge.payment_method)
 
     def open_window(self, seconds: float) -> float:

@@ -1,6 +1,6 @@
-"""When a run of a checkout ends so that another goes on: before its hiending becomes too long for Temporal.
+"""When a run of a checkout ends so that another goes on: before its history becomes too long for Temporal.
 
-A checkout may wait for months (for a bank, for support), and each look, event and command makes its hiending longer.
+A checkout may wait for months (for a bank, for support), and each look, event and command makes its history longer.
 Temporal says in time when it should continue as new, and that happens at a moment in which nothing is under way.
 """
 

@@ -13,9 +13,9 @@ with workflow.unsafe.imports_passed_through():
     from checkout.domain.messages import (
         ChargePayment,
         CheckoutRequest,
+        EndedCheckout,
         OrderResult,
         PaymentOutcome,
-        RecordedEnding,
         UndoResult,
     )
     from checkout.domain.states import CheckoutStatus, PaymentStatus, Reason
@@ -33,8 +33,7 @@ class Progress:
         self.status_before = resume.status_before if resume else self.view.status
         #: The ids of the provider's events that have come, in their order.
         self.seen_events = dict.fromkeys(resume.seen_events if resume else ())
-        if resume:
-            self._tell()
+        self._tell()
 
     @property
     def status(self) -> CheckoutStatus:
@@ -67,13 +66,13 @@ class Progress:
         )
 
     def paying(self, charge: ChargePayment) -> None:
-        """A try to pay begins."""
-        self.note(TimelineKind.ATTEMPT, f"try {charge.attempt} with {charge.payment_method} started")
+        """An attempt to pay begins."""
+        self.note(TimelineKind.ATTEMPT, f"attempt {charge.attempt} with {charge.payment_method} started")
         self._goes_on(PaymentView(PaymentStatus.PROCESSING, charge.attempt))
 
     def paid(self, outcome: PaymentOutcome, attempt: int) -> None:
-        """What became of a try to pay."""
-        self.note(TimelineKind.ATTEMPT, f"try {attempt}: {outcome.status}", reason=outcome.decline_code)
+        """What became of an attempt to pay."""
+        self.note(TimelineKind.ATTEMPT, f"attempt {attempt}: {outcome.status}", reason=outcome.decline_code)
         declined = outcome.status == PaymentStatus.DECLINED
         url = outcome.next_action_url
         payment = PaymentView(
@@ -86,7 +85,7 @@ class Progress:
         self._goes_on(payment)
 
     def last_outcome(self) -> PaymentOutcome:
-        """What became of the last try to pay, as the view shows it."""
+        """What became of the last attempt to pay, as the view shows it."""
         payment = self.view.payment
         url = payment.next_action["url"] if payment.next_action else None
         held = self.view.reason if self.view.reason and self.view.reason.is_hold else None
@@ -99,10 +98,10 @@ class Progress:
 
     def undone(self, result: UndoResult) -> None:
         """An undo has succeeded: that of the payment tells where the money is, and the last one how it all ended."""
-        if isinstance(result, RecordedEnding):
+        if isinstance(result, EndedCheckout):
             self.becomes(result.status, result.reason)
         if isinstance(result, PaymentOutcome):
-            if result.status != PaymentStatus.NONE:  # It is when the try was undone before anything of it was written.
+            if result.status != PaymentStatus.NONE:  # It is when the attempt was undone before it was written down.
                 self.note(TimelineKind.STEP, f"payment {result.status}")
             self._show(payment=replace(self.view.payment, status=result.status, next_action=None))
 
@@ -120,9 +119,9 @@ class Progress:
         if status == CheckoutStatus.COMPENSATING and payment.status == PaymentStatus.CAPTURED:
             payment = replace(payment, status=PaymentStatus.REFUNDING)
         self._show(status=status, reason=reason, payment=payment)
-        self._publish()
+        self.publish()
 
-    def ended_before(self, recorded: RecordedEnding) -> None:
+    def ended_before(self, recorded: EndedCheckout) -> None:
         """Another run of this checkout ended long ago, and the tables still know how."""
         if recorded.order_number:  # What was rejected has none, and keeps the lines that were asked for.
             self.ordered(OrderResult(None, recorded.order_number, recorded.total_minor, recorded.lines))
@@ -136,15 +135,17 @@ class Progress:
         if not waited:
             return self._show(payment=payment)
         self._show(status=CheckoutStatus.PROCESSING, reason=None, payment=payment)
-        return self._publish()
+        return self.publish()
 
     def _show(self, **changes: Any) -> None:
         self.view = replace(self.view, updated_at=_now(), **changes)
+        self._tell()
 
     def _tell(self) -> None:
         workflow.set_current_details(current_details(self.view))
 
-    def _publish(self) -> None:
+    def publish(self) -> None:
+        """Bring the search attributes up to date: at each change of the status, and where a payment begins to wait."""
         view = self.view
         attributes = [
             CHECKOUT_STATUS.value_set(view.status),
@@ -154,7 +155,6 @@ class Progress:
         if view.order_number:
             attributes.append(ORDER_NUMBER.value_set(view.order_number))
         workflow.upsert_search_attributes(attributes)
-        self._tell()
 
 
 def _now() -> str:

@@ -13,7 +13,7 @@ _SENTENCES = {
         "undoes nothing."
     ),
     CheckoutStatus.AWAITING_PAYMENT: (
-        "Waiting for the customer: to pay in another way, or to confirm the payment with their bank. The stock stays "
+        "Waiting for the customer: to pay in another way, or to approve the payment at their bank. The stock stays "
         "reserved until the payment window closes. *Cancel* undoes everything. Do not *Terminate*: it undoes nothing."
     ),
     CheckoutStatus.PAYMENT_STUCK: (
@@ -23,7 +23,7 @@ _SENTENCES = {
         "back. Never *Terminate*."
     ),
     CheckoutStatus.COMPENSATING: (
-        "Everything is being undone. Failed undos are retried by themselves until everything is given back. "
+        "Everything is being undone. Failed undos are retried by themselves until each has succeeded. "
         "Do not *Terminate*."
     ),
     CheckoutStatus.COMPENSATION_STUCK: (
@@ -31,13 +31,13 @@ _SENTENCES = {
         "is retried until it succeeds. Never *Terminate*: stock or money would stay taken."
     ),
     CheckoutStatus.CONFIRMED: "Paid, and the order is confirmed.",
-    CheckoutStatus.REJECTED: "Rejected before anything happened. No stock is reserved, no money was taken.",
+    CheckoutStatus.REJECTED: "Rejected before any payment was tried. No stock is reserved, no money was taken.",
     CheckoutStatus.CANCELLED: "Everything is undone. No stock is reserved, no money is kept.",
 }
 #: Instead, for a payment that is stuck because the provider takes none from the shop's account.
 _HELD = (
-    "**The payment waits**: the payment provider takes no payment from the shop's account or key at present (the "
-    "reason stands below). Nothing is undone. It goes on by itself within a minute after that is put right: see the "
+    "**The payment waits**: the payment provider takes no payment from the shop's account or key at present (for "
+    "the reason below). Nothing is undone. It continues within a minute of the repair: see the "
     "workflow `provider-hold`. Support can cancel the checkout. *Cancel* undoes everything. Do not *Terminate*: it "
     "undoes nothing."
 )
@@ -50,6 +50,6 @@ def current_details(view: CheckoutView) -> str:
         facts.append(f"Order: **{view.order_number}**, {Money(view.total_minor, view.currency)}")
     payment = view.payment
     declined = f", {payment.decline_code}" if payment.decline_code else ""
-    facts.append(f"Payment: **{payment.status}**{declined}, tries: {payment.attempts}")
+    facts.append(f"Payment: **{payment.status}**{declined}, attempts: {payment.attempts}")
     sentence = _HELD if view.status == CheckoutStatus.PAYMENT_STUCK and view.reason else _SENTENCES[view.status]
     return f"{sentence}\n\n" + "\n".join(f"* {fact}" for fact in facts)

@@ -167,7 +167,7 @@ def test_the_runbook_has_every_state_that_waits_for_a_person_and_every_error_of_
 def test_the_runbook_explains_every_mismatch_and_whom_it_is_for() -> None:
     rows = dict(re.findall(r"^\| `(\w+)` \| (machine|person) \|", RUNBOOK, re.MULTILINE))
 
-    assert rows == {str(k): "machine" if k.is_undone or k.is_given_back else "person" for k in MismatchKind}
+    assert rows == {str(k): "machine" if k.is_undone or k.is_orphan_payment else "person" for k in MismatchKind}
 
 
 def test_every_heading_of_the_runbook_is_led_to_from_its_symptoms() -> None:

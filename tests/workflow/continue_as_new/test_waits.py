@@ -31,9 +31,9 @@ async def test_a_payment_that_takes_several_runs_is_charged_once(shop: Shop) -> 
     timeline = await handle.query(CheckoutWorkflow.timeline)
     assert timeline[: len(before)] == before
     assert [entry.what for entry in timeline if entry.kind == "attempt"] == [
-        "try 1 with pm_card_visa started",
-        "try 1: pending",
-        "try 1: captured",
+        "attempt 1 with pm_card_visa started",
+        "attempt 1: pending",
+        "attempt 1: captured",
     ]
     assert {attempt.idempotency_key for attempt in shop.gateway.charged} == {f"{handle.id}-1"}
     assert await shop.value("SELECT on_hand FROM products WHERE sku = 'MUG'") == 698

@@ -1,4 +1,4 @@
-"""Ends with 0 when the URL answers 200, for health checks in an image that has no curl.
+"""Ends with 0 when the URL returns 200, for health checks in an image that has no curl.
 
 It knows nothing of the checkout, and looks at no proxy: it is only ever pointed at its own container.
 """
@@ -16,14 +16,14 @@ def main(url: str) -> int:
     connection = http.client.HTTPConnection(parts.hostname or "127.0.0.1", parts.port, timeout=_TIMEOUT_SECONDS)
     try:
         connection.request("GET", parts.path or "/")
-        answer = connection.getresponse()
-        text = f"{answer.status} {answer.read(300).decode(errors='replace')}"
+        response = connection.getresponse()
+        text = f"{response.status} {response.read(300).decode(errors='replace')}"
     except (OSError, http.client.HTTPException) as error:
-        answer, text = None, f"{type(error).__name__}: {error}"
+        response, text = None, f"{type(error).__name__}: {error}"
     finally:
         connection.close()
     sys.stdout.write(f"{text}\n")
-    return 0 if answer is not None and answer.status == 200 else 1
+    return 0 if response is not None and response.status == 200 else 1
 
 
 if __name__ == "__main__":

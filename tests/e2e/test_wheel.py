@@ -49,14 +49,15 @@ def wheels(server_directory: Path) -> Iterator[tuple[Path, Path]]:
     shutil.rmtree(directory)
 
 
-@pytest.fixture(scope="module", params=["ourselves", "an ordinary user"])
+#: Only root may become another user; who is an ordinary user already tests that case as "ourselves".
+USERS = {"ourselves": None} | ({"an ordinary user": NOBODY} if os.geteuid() == 0 else {})
+
+
+@pytest.fixture(scope="module", params=USERS)
 async def place(request: pytest.FixtureRequest) -> AsyncIterator[Installed]:
     """A directory outside of this tree, which belongs to who installs there."""
-    user = None if request.param == "ourselves" else NOBODY
-    if user and os.geteuid() != 0:
-        pytest.skip("we are an ordinary user ourselves")
     async with temporary_directory() as directory:
-        yield Installed(directory, user)
+        yield Installed(directory, USERS[request.param])
 
 
 @pytest.fixture(scope="module")
@@ -73,8 +74,7 @@ async def laboratory(place: Installed, wheels: tuple[Path, Path]) -> Installed:
 
 async def installed(new: Installed, *wheels: Path) -> Installed:
     python = python_for(new.user)
-    if python is None:
-        pytest.skip("there is no Python of this version that an ordinary user may run")
+    assert python, f"there is no Python of this version that the user {new.user} may run"
     new.directory.mkdir()
     if new.user:
         os.chown(new.directory, new.user, new.user)

@@ -13,7 +13,7 @@ _PLOT_HEIGHT: Final = 16
 
 
 def print_report(result: CampaignResult) -> None:
-    """Print all of it."""
+    """Print the report of a campaign."""
     console = Console(highlight=False)
     console.print(
         f"\n[bold]{result.checkouts} checkouts, {sum(result.faults.values())} faults[/] in {result.seconds:.0f} s, "

@@ -23,8 +23,8 @@ from checkout_lab.bench.rounds import CLIENTS, Rounds
 
 _COUNTED: Final = 20
 _CROWD: Final = CLIENTS["c32"]
-#: Longer than any run: what is parked must not expire under the measurement.
-_PATIENT: Final = {"CHECKOUT_PAYMENT_WINDOW_SECONDS": "86400"}
+#: Longer than any run, because a checkout that waits for its customer must not expire during the measurement.
+_LONG_PAYMENT_WINDOW: Final = {"CHECKOUT_PAYMENT_WINDOW_SECONDS": "86400"}
 MEMORY: Final = "memory"
 KINDS: Final = (*POINTS, MEMORY)
 
@@ -66,7 +66,7 @@ def run_bench(options: Options, *, as_json: bool) -> None:
 
     Raises:
         StackError: the stack does not start; nothing is measured.
-        BenchError: it did not live through the measurement; nothing is reported.
+        BenchError: a process died during the measurement; nothing is reported.
     """
     try:
         report = asyncio.run(_run(options))
@@ -91,7 +91,7 @@ async def _run(options: Options) -> dict[str, Any]:
     with shown_steps() as steps:
         steps.begin("starting the stack")
         async with open_environment(
-            workers=options.workers, webhooks=options.webhooks, settings=_PATIENT
+            workers=options.workers, webhooks=options.webhooks, settings=_LONG_PAYMENT_WINDOW
         ) as environment:
             others = OthersWatch(environment.processes)
             figures = await _measure(options, environment, steps)

@@ -5,13 +5,16 @@ The product's ``checkout`` finds them by the entry point of the distribution `du
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from checkout.cli.failures import explained
 
-_Port = Annotated[int | None, typer.Option(min=1, max=65535, metavar="PORT")]
+
+def _port(of: str, default: int) -> Any:
+    # Rich takes [brackets] in a help text as markup and drops them; so a default stands in parentheses.
+    return typer.Option(min=1, max=65535, metavar="PORT", help=f"Port of {of} (default: {default}).")
 
 
 def register(app: typer.Typer) -> None:
@@ -21,20 +24,19 @@ def register(app: typer.Typer) -> None:
 
 
 def dev(  # noqa: PLR0913, PLR0917 - one parameter an option
-    data: Annotated[Path | None, typer.Option(metavar="DIR", help="Where the data is.  [default: .checkout]")] = None,
-    ephemeral: Annotated[bool, typer.Option(help="Free ports and throw-away data, gone at exit.")] = False,
+    data: Annotated[Path | None, typer.Option(metavar="DIR", help="Where the data is (default: .checkout).")] = None,
+    ephemeral: Annotated[bool, typer.Option(help="Use free ports and temporary data, deleted at exit.")] = False,
     json: Annotated[bool, typer.Option("--json", help="When ready, print one JSON line instead of the URLs.")] = False,
-    api_port: _Port = None,
-    temporal_port: _Port = None,
-    temporal_ui_port: _Port = None,
-    sandbox_port: _Port = None,
-    postgres_port: _Port = None,
-    worker_port: _Port = None,
+    api_port: Annotated[int | None, _port("the API", 8000)] = None,
+    temporal_port: Annotated[int | None, _port("Temporal", 7233)] = None,
+    temporal_ui_port: Annotated[int | None, _port("the Temporal UI", 8233)] = None,
+    sandbox_port: Annotated[int | None, _port("the sandbox provider", 12111)] = None,
+    postgres_port: Annotated[int | None, _port("PostgreSQL", 54329)] = None,
+    worker_port: Annotated[int | None, _port("the worker's health check", 8081)] = None,
 ) -> None:
     """Run everything on this machine: PostgreSQL, Temporal, the sandbox provider, a worker, the API.
 
-    Ctrl-C stops all of it. The usual ports are 8000 (API), 7233 and 8233 (Temporal and its UI), 12111 (sandbox),
-    54329 (PostgreSQL) and 8081 (the worker's health).
+    Ctrl-C stops all of it.
     """
     if ephemeral and data:
         raise typer.BadParameter("an ephemeral stack keeps no data", param_hint="--data")
@@ -62,26 +64,28 @@ def sandbox() -> None:
 
 
 def chaos(  # noqa: PLR0913, PLR0917 - one parameter an option
-    checkouts: Annotated[int, typer.Option(min=1, metavar="N", help="At least so many checkouts.")] = 200,
+    checkouts: Annotated[int, typer.Option(min=1, metavar="N", help="Start at least this many checkouts.")] = 200,
     seed: Annotated[
-        int | None, typer.Option(min=0, metavar="S", help="What everything is drawn from; any if not given.")
+        int | None, typer.Option(min=0, metavar="S", help="Seed of the schedule and the customers (default: random).")
     ] = None,
     faults: Annotated[
         list[str] | None,
-        typer.Option(metavar="N|NAME…", help="How many faults, of which kinds; 20 of all if not given."),
+        typer.Option(metavar="N|NAME…", help="Number or names of faults (default: 20 of any kind)."),
     ] = None,
     more: Annotated[list[str] | None, typer.Argument(metavar="NAME", help="More names for --faults.")] = None,
     rate: Annotated[
         float | None,
-        typer.Option(min=0.1, metavar="R", help="Checkouts a second; below half of what is measured if not given."),
+        typer.Option(min=0.1, metavar="R", help="Checkouts per second (default: below half of the measured capacity)."),
     ] = None,
-    keep: Annotated[Path | None, typer.Option(metavar="DIR", help="Keep all data there, whatever comes of it.")] = None,
+    keep: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Keep the data in this directory, also after success.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the report as one JSON line.")] = False,
     list_: Annotated[bool, typer.Option("--list", help="List the faults, and do nothing.")] = False,
 ) -> None:
     """Buy from a shop of its own while everything in it is killed, cut off and broken; check that nothing is lost.
 
-    Exit status: 0 all is well; 1 something is wrong or unfinished, and then everything is kept for study.
+    Exit status: 0 all is well; 1 something is wrong or unfinished, and then the data is kept.
     """
     with explained():
         from checkout_lab.cli.chaos import list_faults, run_chaos  # noqa: PLC0415
@@ -94,12 +98,17 @@ def chaos(  # noqa: PLR0913, PLR0917 - one parameter an option
 
 def bench(
     json: Annotated[bool, typer.Option("--json", help="Print the report as one JSON line.")] = False,
-    rounds: Annotated[int, typer.Option(min=1, help="How often everything is measured; medians count.")] = 5,
-    seconds: Annotated[float, typer.Option(min=0.1, help="How long each piece of load is offered.")] = 10,
+    rounds: Annotated[
+        int, typer.Option(min=1, help="How often everything is measured; the report has the medians.")
+    ] = 5,
+    seconds: Annotated[float, typer.Option(min=0.1, help="How many seconds each part of the load lasts.")] = 10,
     workers: Annotated[int, typer.Option(min=1, max=64, help="How many worker processes.")] = 1,
-    webhooks: Annotated[bool, typer.Option(help="Whether the provider sends its events, as it does.")] = True,
+    webhooks: Annotated[bool, typer.Option(help="Send the provider's events (default).")] = True,
     growth: Annotated[
-        str | None, typer.Option(metavar="WHAT", help="Instead: cost against orders, open, lines, workers or memory.")
+        str | None,
+        typer.Option(
+            metavar="WHAT", help="Measure instead how the cost grows with orders, open, lines, workers or memory."
+        ),
     ] = None,
     points: Annotated[
         str | None, typer.Option(metavar="N,N,...", help="Amounts at which the growth is measured.")
@@ -108,8 +117,8 @@ def bench(
     """Measure what a checkout costs, beside a bare workflow of four empty activities, and beside a checkout's own steps
     with nothing in them, on the same servers.
 
-    It starts a stack of its own, on free ports and throw-away data. Exit status: 0 measured; 1 a checkout did not end
-    confirmed, or the stack did not start or did not live through it, and then nothing is reported.
+    It starts a stack of its own, on free ports and temporary data. Exit status: 0 measured; 1 a checkout did not end
+    confirmed, or the stack did not start or a process died, and then nothing is reported.
     """
     with explained():
         from checkout_lab.cli.bench import read_options, run_bench  # noqa: PLC0415

@@ -12,7 +12,7 @@ from checkout_lab.stack.errors import StackError
 
 @contextmanager
 def locked(directory: Path) -> Iterator[None]:
-    """Hold the directory for this process; the kernel lets go of it however we end (flock(2)).
+    """Lock the directory for this process. The kernel releases the lock however the process ends (flock(2)).
 
     Raises:
         StackError: another process holds it, and the text names its pid; or we may not write there.

@@ -41,7 +41,7 @@ class StackLog:
         self._show("checkout", line)
 
     def hush(self) -> None:
-        """Show no more of the servers' words: a Temporal server that is stopped complains of it at length."""
+        """Show no more lines of the servers: a Temporal server that is being stopped logs many errors about it."""
         self._quiet = True
 
     def close(self) -> None:

@@ -119,7 +119,7 @@ class BenchEnvironment:
         """Raises BenchError when a process of the stack has died."""
         deaths = self.log.deaths or [f"{role} died" for role in self.processes.gone()]
         if deaths:
-            raise BenchError("\n".join(["nothing is reported, for what was measured is worth nothing:", *deaths]))
+            raise BenchError("\n".join(["a process died during the measurement, so nothing is reported:", *deaths]))
 
     async def _is_quiet(self) -> bool:
         if self.webhooks and (await self.provider_traffic())["events_waiting"]:
@@ -154,7 +154,7 @@ async def open_environment(
 
     Raises:
         StackError: the stack cannot be started, and nothing is measured.
-        BenchError: it did not live through what was done with it.
+        BenchError: a process died or could not be reached meanwhile.
     """
     log = BenchLog()
     postgres_settings, variables = {"log_line_prefix": LINE_PREFIX}, {**_WITH_BYTECODE, **(settings or {})}
@@ -167,7 +167,7 @@ async def open_environment(
                 await environment.send_webhooks(webhooks)
                 yield environment
         except _LOST as error:
-            raise BenchError(f"nothing is reported, for the stack did not live through it: {error!r}") from error
+            raise BenchError(f"the stack failed during the measurement, so nothing is reported: {error!r}") from error
         finally:
             await stack.stop()
 

@@ -45,7 +45,7 @@ class Processes:
                 try:
                     yield from process.children(recursive=True)
                 except psutil.NoSuchProcess:
-                    raise BenchError(f"nothing is reported, for {role} (pid {process.pid}) died") from None
+                    raise BenchError(f"{role} (pid {process.pid}) died, so nothing is reported") from None
 
 
 def _lives(process: psutil.Process) -> bool:

@@ -68,7 +68,7 @@ class Campaign:
         self._runner = FaultRunner(system, load, shoppers, self._watch, progress)
 
     async def run(self) -> CampaignResult:
-        """All of it.
+        """Run the whole campaign, and return its result.
 
         Raises:
             StackError: the system does not come up again.

@@ -1,4 +1,4 @@
-"""Who looks on while faults happen: the checker about once a second, and an eye on what somebody has terminated."""
+"""What is checked while faults happen: the invariants, about once a second, and how terminated checkouts end."""
 
 import asyncio
 import time
@@ -49,7 +49,7 @@ class Watch:
             await asyncio.wait([self._watching])
 
     def check(self) -> None:
-        """Let a mistake of the watch's own surface, which would otherwise only seem to be peace.
+        """Raise the error with which the watch itself has failed. Without this, it would seem that nothing is wrong.
 
         Raises:
             BaseExceptionGroup: whatever it failed with.

@@ -73,7 +73,7 @@ async def trap_commit(
         async with asyncio.timeout(seconds):
             await sprung.wait()
     except TimeoutError:
-        system.note(f"{role} committed too little in {seconds:g} s to be trapped")
+        system.note(f"{role} made no commit in {seconds:g} s that the fault could stop")
     finally:
         trap.disarm()
 
@@ -86,19 +86,19 @@ async def lose(bytes_lost: LinkConditions, system: System, _: Shoppers, rng: ran
 
 FAULTS = (
     Fault("worker-kill", "worker", "kill -9 for a worker at any moment", partial(kill, WORKERS)),
-    Fault("workers-kill-all", "worker", "kill -9 for all workers, who stay away", partial(kill_all, WORKERS), (2, 8)),
+    Fault("workers-kill-all", "worker", "kill -9 for all workers, restart delayed", partial(kill_all, WORKERS), (2, 8)),
     Fault(
         "worker-pause",
         "worker",
-        "a worker is frozen past its time-outs, then goes on",
+        "a worker is suspended for longer than its timeouts, then resumed",
         partial(pause, WORKERS),
         (9, 15),
     ),
-    Fault("worker-sigterm", "worker", "a worker is told to stop in mid-activity", terminate_worker),
+    Fault("worker-sigterm", "worker", "SIGTERM for a worker that runs activities", terminate_worker),
     Fault(
         "worker-kill-before-commit",
         "worker",
-        "kill -9 for a worker inside an activity: PostgreSQL never hears of its commit",
+        "kill -9 for a worker inside an activity, before its COMMIT reaches PostgreSQL",
         partial(trap_commit, Moment.BEFORE, kills=True),
         (4, 8),
     ),
@@ -112,39 +112,37 @@ FAULTS = (
     Fault(
         "worker-reports-lost",
         "worker",
-        "what a worker tells Temporal is lost, though it hears; then its connections are cut",
+        "what a worker sends to Temporal is lost, and it still receives; then its connections are cut",
         partial(lose, LinkConditions(loses_requests=True)),
         (2, 6),
     ),
     Fault(
         "worker-responses-lost",
         "worker",
-        "Temporal takes a worker's completions and hands it tasks, but its responses are lost; then a cut",
+        "what Temporal sends to a worker is lost, and it still receives; then its connections are cut",
         partial(lose, LinkConditions(loses_responses=True)),
         (2, 6),
     ),
-    Fault("temporal-kill", "temporal", "kill -9 for Temporal, which stays away", partial(kill, ["temporal"]), (0, 5)),
-    Fault("temporal-pause", "temporal", "Temporal is frozen, then goes on", partial(pause, ["temporal"]), (2, 8)),
+    Fault("temporal-kill", "temporal", "kill -9 for Temporal, restart delayed", partial(kill, ["temporal"]), (0, 5)),
+    Fault("temporal-pause", "temporal", "Temporal is suspended, then resumed", partial(pause, ["temporal"]), (2, 8)),
     Fault("postgres-immediate-stop", "postgres", "immediate stop of PostgreSQL (SIGQUIT)", stop_postgres_immediately),
-    Fault("postgres-kill", "postgres", "kill -9 for PostgreSQL, which stays away", partial(kill, ["postgres"]), (0, 5)),
-    Fault("postgres-pause", "postgres", "PostgreSQL is frozen, then goes on", partial(pause, ["postgres"]), (2, 8)),
+    Fault("postgres-kill", "postgres", "kill -9 for PostgreSQL, restart delayed", partial(kill, ["postgres"]), (0, 5)),
+    Fault("postgres-pause", "postgres", "PostgreSQL is suspended, then resumed", partial(pause, ["postgres"]), (2, 8)),
     Fault(
         "postgres-cut-before-commit",
         "postgres",
-        "a connection is cut with a COMMIT that PostgreSQL never gets",
+        "a connection is cut before its COMMIT reaches PostgreSQL",
         partial(trap_commit, Moment.BEFORE),
         (4, 8),
     ),
     Fault(
         "postgres-cut-in-commit",
         "postgres",
-        "a connection is cut when its COMMIT is done and the response is under way",
+        "a connection is cut after its COMMIT, before the response arrives",
         partial(trap_commit, Moment.AFTER),
         (4, 8),
     ),
-    Fault(
-        "provider-kill", "provider", "kill -9 for the provider, which stays away", partial(kill, ["sandbox"]), (0, 5)
-    ),
+    Fault("provider-kill", "provider", "kill -9 for the provider, restart delayed", partial(kill, ["sandbox"]), (0, 5)),
     Fault("api-kill", "api", "kill -9 for the API", partial(kill, ["api"])),
-    Fault("api-pause", "api", "the API is frozen, then goes on", partial(pause, ["api"]), (2, 8)),
+    Fault("api-pause", "api", "the API is suspended, then resumed", partial(pause, ["api"]), (2, 8)),
 )

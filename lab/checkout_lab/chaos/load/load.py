@@ -158,7 +158,7 @@ class Load:
             raise TimeoutError from late
 
     def check(self) -> None:
-        """Let a mistake of the load's own surface, which would otherwise only seem to be a lost checkout.
+        """Raise the error with which the load itself has failed. Without this, it would seem that a checkout was lost.
 
         Raises:
             Exception: whatever a shopper failed with.
@@ -172,7 +172,7 @@ class Load:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def _rng(self, name: str) -> random.Random:
-        """A generator of its own for everyone who draws, so that none disturbs another's luck."""
+        """A random generator for each user of one, so that the draws of one do not change those of another."""
         return random.Random(f"{self._seed}-{name}")  # noqa: S311 - a campaign has to be repeatable
 
     def _ended(self, task: asyncio.Task[None]) -> None:

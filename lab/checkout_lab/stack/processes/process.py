@@ -88,13 +88,13 @@ class Child:
                 while not (await self.program.is_ready() and self._listens()):
                     await self._pause_unless_ended()
         except TimeoutError:
-            raise ChildFailed(self._story("is not ready in time")) from None
+            raise ChildFailed(self._with_last_lines("is not ready in time")) from None
 
     async def _pause_unless_ended(self) -> None:
         await asyncio.wait([self._exit], timeout=0.05)
         if self._exit.done():
             await self._drain()
-            raise ChildFailed(self._story(f"ended {describe_exit(self._exit.result())}"))
+            raise ChildFailed(self._with_last_lines(f"ended {describe_exit(self._exit.result())}"))
 
     def _listens(self) -> bool:
         """Whether it is our own child that listens on the port, and not somebody else's server."""
@@ -161,7 +161,7 @@ class Child:
         self._last_lines.append(text)
         self._sink(self.program.role, text)
 
-    def _story(self, what: str) -> str:
+    def _with_last_lines(self, what: str) -> str:
         return "\n".join([f"{self.program.role} {what}", *(f"  {line}" for line in self._last_lines)])
 
 

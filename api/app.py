@@ -12,7 +12,6 @@ from api.admission.lanes import Lane, LanesMiddleware
 from api.admission.room import Room
 from api.health import OperationServices
 from api.http.auth import Keyring
-from api.http.cursors import CursorSeal
 from api.http.head import HeadMiddleware
 from api.http.problems import install_error_handlers
 from api.metrics import Metrics, MetricsMiddleware
@@ -21,6 +20,7 @@ from api.storefront import routes as storefront
 from api.storefront.long_poll import LongPoll
 from api.storefront.service import CheckoutService
 from api.support import routes as support
+from api.support.cursors import CursorSeal
 from api.support.overview import Overviews
 from api.support.service import SupportService
 from api.webhooks import routes as webhooks

@@ -90,4 +90,4 @@ async def _update(operations: OperationServices) -> None:
         async with response_within(CHECK_SECONDS):
             operations.metrics.show(await operations.overviews.latest())
     except Problem as problem:
-        _log.warning("the metrics show old numbers: %s", problem.detail)
+        _log.warning("cannot read Temporal; the metrics keep their last values: %s", problem.detail)

@@ -45,13 +45,18 @@ class Metrics:
             registry=self._registry,
         )
         self._refused = Counter(
-            "checkout_api_refused", "Requests shed for lack of room, by code.", ["code"], registry=self._registry
+            "checkout_api_refused",
+            "Requests refused because of load, by problem code.",
+            ["code"],
+            registry=self._registry,
         )
         self._under_way = Gauge(
             "checkout_api_under_way", "Checkouts started here that are not at rest.", registry=self._registry
         )
         self._room = Gauge(
-            "checkout_api_room", "How many of them there may be before new ones are refused.", registry=self._registry
+            "checkout_api_room",
+            "At how many checkouts under way this API process refuses new ones.",
+            registry=self._registry,
         )
         self.started = accepted.labels("started")
         self.replayed = accepted.labels("replayed")

@@ -31,7 +31,7 @@ _TELL_EVERY_SECONDS: Final = 10.0
 #: The problem for each shortage: its kind and its detail.
 PROBLEMS: Final = {
     Shortage.FULL: (OVERLOADED, "The shop has as many checkouts in progress as it can finish in time."),
-    Shortage.MORE_THAN_A_SHARE: (TOO_MANY_REQUESTS, "Others come first: most checkouts in progress are of this key."),
+    Shortage.MORE_THAN_A_SHARE: (TOO_MANY_REQUESTS, "This key has more than its share of the open checkouts."),
     Shortage.RUSH: (ARTICLE_IN_DEMAND, "An article of this checkout is wanted faster than it can be sold."),
 }
 _log = logging.getLogger("checkout.api")
@@ -146,7 +146,7 @@ class Gate:
         self._refused += 1
         if time.monotonic() - self._told_at >= _TELL_EVERY_SECONDS:
             _log.warning(
-                "%s: %d refused since the last line like this; %d under way, room for %d",
+                "%s: %d refused since the last line like this; %d under way, limit %d",
                 *(kind.code, self._refused, self._room.under_way, self._room.limit),
             )
             self._refused, self._told_at = 0, time.monotonic()

@@ -73,4 +73,8 @@ def _lane(scope: Scope) -> str | None:
 
 def _full() -> Problem:
     seconds = random.randint(1, 5)  # noqa: S311 - another for everybody, so that they do not come back at once
-    return Problem(OVERLOADED, "This API handles as many requests as it can.", headers={"Retry-After": str(seconds)})
+    return Problem(
+        OVERLOADED,
+        "This API process has reached its limit of requests. Send the same request again after Retry-After.",
+        headers={"Retry-After": str(seconds)},
+    )

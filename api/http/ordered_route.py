@@ -6,6 +6,7 @@ their signatures all the same: each parameter has the annotation that FastAPI kn
 ``Query``, ``Body``), and one that says how it is read.
 """
 
+import inspect
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -64,10 +65,17 @@ class Unread(Generic[_M]):
 
 
 class OrderedRoute(APIRoute):
-    """A route of FastAPI's that calls its handler with each parameter read in order, and without validating twice."""
+    """A route of FastAPI's that calls its handler with each parameter read in order, and without validating twice.
+
+    A dependency is a plain function of the `Request`. Refused when the route is made: a dependency that is async, that
+    yields, or that has dependencies or parameters of its own; and ``dependencies=`` of a route or router. Ignored:
+    `dependency_overrides`; and each use of a dependency calls it again.
+    """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """FastAPI's own hook for another way to read requests."""
+        if self.dependencies:
+            raise TypeError(f"{self.endpoint.__name__} has dependencies that are no parameters of its handler")
         endpoint, readers = self.endpoint, tuple(_readers(self.endpoint))
 
         async def handle(request: Request) -> Response:
@@ -90,9 +98,19 @@ def _reader(name: str, hint: Any) -> _Read:
         if isinstance(each, Reads):
             return each.read
         if isinstance(each, Depends) and each.dependency:
-            return each.dependency
+            return _refuse_unless_plain(name, each.dependency)
     if get_origin(annotated) is Unread:
         return partial(Unread, model=get_args(annotated)[0])
     if annotated is Request:
         return lambda request: request
     raise TypeError(f"{name} does not say how it is read")
+
+
+def _refuse_unless_plain(name: str, dependency: Callable[..., Any]) -> _Read:
+    """The dependency, if it can be called with the request alone and returns the value itself."""
+    function = dependency if inspect.isroutine(dependency) else type(dependency).__call__
+    kinds = (inspect.iscoroutinefunction, inspect.isgeneratorfunction, inspect.isasyncgenfunction)
+    parameters = inspect.signature(dependency, eval_str=True).parameters.values()
+    if any(is_kind(function) for is_kind in kinds) or [one.annotation for one in parameters] != [Request]:
+        raise TypeError(f"{name} depends on what is not a plain function of a single Request")
+    return dependency

@@ -16,7 +16,7 @@ from pydantic import (
 from pydantic_core import CoreSchema, ErrorDetails, PydanticCustomError
 from pydantic_core.core_schema import no_info_after_validator_function
 
-from api.http.problems import INVALID_REQUEST, Kind, Problem
+from api.http.problems import INVALID_REQUEST, Problem, ProblemKind
 from checkout.domain.text import looks_like_a_card_number
 
 MAX_REPORTED_ERRORS: Final = 50
@@ -105,7 +105,7 @@ class Omittable:
         return given[0]
 
 
-def validate(model: type[_B], value: Mapping[str, Any], kind: Kind = INVALID_REQUEST) -> _B:
+def validate(model: type[_B], value: Mapping[str, Any], kind: ProblemKind = INVALID_REQUEST) -> _B:
     """The value as the model.
 
     Raises:
@@ -117,7 +117,7 @@ def validate(model: type[_B], value: Mapping[str, Any], kind: Kind = INVALID_REQ
         raise _invalid(error, kind) from None
 
 
-def _invalid(error: ValidationError, kind: Kind) -> Problem:
+def _invalid(error: ValidationError, kind: ProblemKind) -> Problem:
     # `from None` above and no input here: what was sent may be a card number, and goes nowhere.
     details = error.errors(include_url=False, include_input=False)
     errors = [{"field": _path(entry), "message": _message(entry)} for entry in details[:MAX_REPORTED_ERRORS]]

@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from api.http import problems
-from api.http.problems import Kind, problem_body
+from api.http.problems import ProblemKind, problem_body
 
 CHECKOUT: Final[dict[str, Any]] = {
     "customer_id": "cus_42",
@@ -140,7 +140,7 @@ _DETAILS: Final[dict[str, str]] = {
     problems.NO_PAYMENT_AWAITED.code: "The checkout does not wait for the customer to pay; see its status.",
     problems.OUTCOME_STILL_UNKNOWN.code: "Nothing was charged. The provider is asked again; try again later.",
     problems.CONTRADICTED_BY_PROVIDER.code: (
-        "The provider contradicts this, and its word counts. (the provider says that the payment is declined.)"
+        "The provider says otherwise, and the provider is believed. (the provider says that the payment is declined.)"
     ),
     problems.INVALID_QUERY.code: "1 field breaks the schema.",
     problems.TEMPORAL_UNAVAILABLE.code: "Temporal cannot be reached: it does not respond. Send the same request again.",
@@ -157,7 +157,7 @@ _MEMBERS: Final[dict[str, dict[str, Any]]] = {
 }
 
 
-def problem_example(kind: Kind) -> dict[str, Any]:
+def problem_example(kind: ProblemKind) -> dict[str, Any]:
     """One occurrence of this kind, always the same."""
     body = problem_body(kind, _DETAILS.get(kind.code, f"{kind.title}."), _MEMBERS.get(kind.code, {}))
     return {**body, "instance": "urn:uuid:0f4a1c52-7f3b-4a58-9d0e-2b8f6f1f6c11"}

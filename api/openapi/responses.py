@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from api.http.problems import PROBLEM_JSON, Kind
+from api.http.problems import PROBLEM_JSON, ProblemKind
 from api.http.schemas import ProblemResponse
 from api.openapi.declared_headers import HEADERS
 from api.openapi.examples import problem_example
@@ -34,15 +34,15 @@ def bodiless(description: str, *, headers: Iterable[str] = ()) -> dict[str, Any]
     return {"description": description} | ({"headers": declared} if declared else {})
 
 
-def problem_responses(*kinds: Kind) -> Responses:
+def problem_responses(*kinds: ProblemKind) -> Responses:
     """The problems that a route may respond with, by status, each with an example."""
-    by_status: dict[int, list[Kind]] = {}
+    by_status: dict[int, list[ProblemKind]] = {}
     for kind in dict.fromkeys(kinds):
         by_status.setdefault(kind.status, []).append(kind)
     return {status: _of_one_status(same) for status, same in sorted(by_status.items())}
 
 
-def _of_one_status(kinds: list[Kind]) -> dict[str, Any]:
+def _of_one_status(kinds: list[ProblemKind]) -> dict[str, Any]:
     examples = {kind.code: {"summary": kind.title, "value": problem_example(kind)} for kind in kinds}
     # FastAPI would put a model under the media type of the route's other responses.
     schema = {"$ref": f"#/components/schemas/{ProblemResponse.__name__}"}

@@ -129,7 +129,10 @@ class CheckoutResponse(ResponseModel):
 
     id: Annotated[str, Field(pattern="^chk_[a-z2-7]{26}$")]
     status: CheckoutStatus
-    reason: Annotated[Reason | None, Field(description="why it ended, or is ending, without an order")]
+    reason: Annotated[
+        Reason | None,
+        Field(description="why it ended, or is ending, without an order, or why its payment is stuck"),
+    ]
     order_number: str | None
     customer_id: str
     cart_id: str | None

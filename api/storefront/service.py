@@ -4,6 +4,7 @@ import time
 from collections.abc import Coroutine, Mapping
 from dataclasses import asdict, dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any, Final
 
 from temporalio.client import (
@@ -21,9 +22,10 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from api.admission.update_rate_limits import LimitedAction, UpdateRateLimiter
 from api.http.idempotency import Ownership, UpdateKey
-from api.http.problems import IDEMPOTENCY_KEY_REUSED, NO_PAYMENT_AWAITED, NOT_CANCELLABLE, UNKNOWN_CHECKOUT, Problem
+from api.http.problems import IDEMPOTENCY_KEY_REUSED, NO_PAYMENT_AWAITED, UNKNOWN_CHECKOUT, Problem
+from api.temporal import actions
 from api.temporal.calls import CALL_SECONDS, response_within
-from api.temporal.snapshots import CheckoutHandle, Snapshot, describe_checkout, final_view, handle_of, take_snapshot
+from api.temporal.snapshots import CheckoutHandle, Snapshot, describe_checkout, handle_of, take_snapshot
 from api.temporal.ui_texts import static_details, static_summary
 from api.temporal.updates import Command, UpdateProblem, send
 from api.temporal.waiting import Until, Waiting
@@ -44,11 +46,6 @@ SUBMIT_SECONDS: Final = 10.0
 _CANCEL_KEY: Final = UpdateKey("cancel-by-customer")
 
 #: The problem for each of the workflow's errors, by its type.
-CANCEL_PROBLEMS: Final[Mapping[str, UpdateProblem]] = {
-    UpdateRefusal.NOT_CANCELLABLE: UpdateProblem(
-        NOT_CANCELLABLE, "The order is confirmed, or is being confirmed; it is too late to cancel."
-    )
-}
 _SUBMIT_PROBLEMS: Final[Mapping[str, UpdateProblem]] = {
     UpdateRefusal.NOT_AWAITING_PAYMENT: UpdateProblem(
         NO_PAYMENT_AWAITED, "The checkout does not wait for the customer to pay; see its status."
@@ -114,16 +111,10 @@ class CheckoutService:
         handle = self._handle(checkout_id)
         async with response_within(CALL_SECONDS):
             description = await self._describe_owned(checkout_id, owner)
-        snapshot = None
-        if description.status == WorkflowExecutionStatus.RUNNING:
-            cancel = Command(CheckoutWorkflow.cancel, Cancel(), _CANCEL_KEY, CANCEL_SECONDS, CANCEL_PROBLEMS)
-            snapshot = await send(cancel, self._client, handle)
-        if snapshot is None:
-            async with response_within(CALL_SECONDS):
-                snapshot = Snapshot(await final_view(handle))
-        if snapshot.view.status in (CheckoutStatus.CONFIRMED, CheckoutStatus.REJECTED):
-            raise not_cancellable(snapshot.view.status)
-        return snapshot
+        if description.status != WorkflowExecutionStatus.RUNNING:
+            return actions.refuse_unless_undone(await actions.final_snapshot(handle))
+        command = actions.cancel_command(Cancel(), _CANCEL_KEY, CANCEL_SECONDS)
+        return await actions.cancel(command, self._client, handle, partial(actions.final_snapshot, handle))
 
     async def submit_payment(self, checkout_id: str, owner: str, payment_method: str, key: UpdateKey) -> Snapshot:
         """The customer pays in another way.
@@ -189,13 +180,8 @@ class CheckoutService:
         description = await describe_checkout(self._client, checkout_id)
         memo = await description.memo()
         if memo.get("owner") != owner:
-            raise Problem(UNKNOWN_CHECKOUT, "You have no checkout with this id.")
+            raise Problem(UNKNOWN_CHECKOUT, "There is no checkout with this id.")
         return description
 
     def _handle(self, checkout_id: str) -> CheckoutHandle:
         return handle_of(self._client, checkout_id)
-
-
-def not_cancellable(status: CheckoutStatus) -> Problem:
-    """The problem for a checkout that has ended with this status."""
-    return Problem(NOT_CANCELLABLE, f"The checkout is {status}; there is nothing to cancel.")

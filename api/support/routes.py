@@ -7,16 +7,16 @@ from fastapi import APIRouter, Body, Depends, Query, Request, Response
 
 from api.http import problems
 from api.http.auth import Caller, SupportCaller
-from api.http.cursors import CursorPosition, CursorSeal
 from api.http.idempotency import derive_update_key
 from api.http.ordered_route import OrderedRoute, Reads, Unread
 from api.http.parameters import CheckoutId, OptionalIdempotencyKey
-from api.http.problems import INVALID_QUERY, Kind, Problem
+from api.http.problems import INVALID_QUERY, Problem, ProblemKind
 from api.http.schemas import validate
 from api.openapi.declared_headers import VIEW_HEADERS
 from api.openapi.responses import Responses, problem_responses, responds
 from api.storefront.responses import render, respond
 from api.storefront.schemas import CheckoutResponse
+from api.support.cursors import CursorPosition, CursorSeal
 from api.support.responses import listed, uncached, with_timeline
 from api.support.schemas import (
     ListQuery,
@@ -65,7 +65,7 @@ def _list_query(request: Request) -> ListQuery:
     return validate(ListQuery, parameters, INVALID_QUERY)
 
 
-def _responses_of_action(*refusals: Kind, example: str) -> Responses:
+def _responses_of_action(*refusals: ProblemKind, example: str) -> Responses:
     """What each action responds with; ``refusals`` are those of this one."""
     headers = ["Location", *VIEW_HEADERS]
     return {

@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -20,13 +21,13 @@ from temporalio.service import RPCError
 
 from api.admission.update_rate_limits import LimitedAction, UpdateRateLimiter
 from api.http import problems
-from api.http.cursors import CursorPosition
 from api.http.idempotency import UpdateKey
-from api.http.problems import Kind, Problem
-from api.storefront.service import CANCEL_PROBLEMS, not_cancellable
+from api.http.problems import Problem, ProblemKind
+from api.support.cursors import CursorPosition
 from api.support.overview import Overviews
 from api.support.schemas import ListQuery, SupportAction, WorkflowState
 from api.support.visibility import CheckoutList
+from api.temporal import actions
 from api.temporal.calls import CALL_SECONDS, response_within
 from api.temporal.snapshots import (
     NO_WORKER,
@@ -63,10 +64,9 @@ _ACTION_PROBLEMS: Final[Mapping[str, UpdateProblem]] = {
     ),
     UpdateRefusal.OUTCOME_STILL_UNKNOWN: UpdateProblem(problems.OUTCOME_STILL_UNKNOWN, _STILL_UNKNOWN),
     UpdateRefusal.CONTRADICTED: UpdateProblem(
-        problems.CONTRADICTED_BY_PROVIDER, "The provider contradicts this, and its word counts.", cites=True
+        problems.CONTRADICTED_BY_PROVIDER, "The provider says otherwise, and the provider is believed.", cites=True
     ),
 }
-_NOT_UNDONE: Final = frozenset({CheckoutStatus.CONFIRMED, CheckoutStatus.REJECTED})
 
 
 @dataclass(frozen=True)
@@ -156,13 +156,9 @@ class SupportService:
         async with response_within(CALL_SECONDS):
             description = await describe_checkout(self._client, checkout_id)
         handle = handle_of(self._client, checkout_id)
-        update = Command(CheckoutWorkflow.cancel, command, key, ACTION_SECONDS, CANCEL_PROBLEMS)
-        snapshot = await send(update, self._client, handle)
-        if snapshot is None:
-            snapshot = await self._ending(handle, description, problems.NOT_CANCELLABLE)
-        if snapshot.view.status in _NOT_UNDONE:
-            raise not_cancellable(snapshot.view.status)
-        return snapshot
+        update = actions.cancel_command(command, key, ACTION_SECONDS)
+        read_end = partial(_ending, handle, description, problems.NOT_CANCELLABLE)
+        return await actions.cancel(update, self._client, handle, read_end)
 
     async def _act(
         self, checkout_id: str, update: Any, command: RetryPayment | ResolvePayment, key: UpdateKey
@@ -173,28 +169,9 @@ class SupportService:
         # Sent to a checkout that has ended, too: Temporal still knows the outcome of an update with this id.
         snapshot = await send(Command(update, command, key, ACTION_SECONDS, _ACTION_PROBLEMS), self._client, handle)
         if snapshot is None:
-            ended = await self._ending(handle, description, problems.NOT_STUCK)
+            ended = await _ending(handle, description, problems.NOT_STUCK)
             raise Problem(problems.NOT_STUCK, f"The checkout is {ended.view.status}; its payment is not stuck.")
         return snapshot
-
-    async def _ending(self, handle: CheckoutHandle, description: WorkflowExecutionDescription, kind: Kind) -> Snapshot:
-        """How a checkout ended whose workflow has closed.
-
-        Raises:
-            Problem: of this kind, when the workflow closed without a result.
-        """
-        try:
-            async with response_within(CALL_SECONDS):
-                return Snapshot(await final_view(handle))
-        except Problem as problem:
-            if problem.kind != problems.CHECKOUT_FAILED:
-                raise
-            state = state_of(description.status)
-            raise Problem(
-                kind,
-                f"The workflow of this checkout is {state}. The next reconciliation undoes what it had begun; "
-                "run `checkout reconcile` to do so at once.",
-            ) from problem
 
 
 def state_of(status: WorkflowExecutionStatus | None) -> WorkflowState:
@@ -217,3 +194,21 @@ async def _timeline(handle: CheckoutHandle) -> list[TimelineEntry] | None:
         if error.status not in NO_WORKER:
             raise
     return None
+
+
+async def _ending(handle: CheckoutHandle, description: WorkflowExecutionDescription, kind: ProblemKind) -> Snapshot:
+    """How a checkout ended whose workflow has closed.
+
+    Raises:
+        Problem: of this kind, when the workflow closed without a result.
+    """
+    try:
+        return await actions.final_snapshot(handle)
+    except Problem as problem:
+        if problem.kind != problems.CHECKOUT_FAILED:
+            raise
+        raise Problem(
+            kind,
+            f"The workflow of this checkout is {state_of(description.status)}. The next reconciliation undoes what it "
+            "had begun; run `checkout reconcile` to do so at once.",
+        ) from problem

@@ -12,7 +12,7 @@ from typing import Final
 
 from temporalio.client import Client, WorkflowExecution
 
-from api.http.cursors import CursorPosition
+from api.support.cursors import CursorPosition
 from api.support.schemas import ListQuery
 from api.temporal.calls import CALL_SECONDS
 from checkout.temporal.names import CHECKOUT_STATUS, CHECKOUT_WORKFLOW, CUSTOMER_ID, ORDER_NUMBER

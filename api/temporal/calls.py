@@ -57,7 +57,10 @@ def as_problem(error: RPCError) -> Problem:
     if error.status not in _TRANSIENT:
         # A missing namespace, search attribute or permission: no retry of a client will repair it.
         _log.error("Temporal refuses the calls of this API (%s): %s", error.status.name, error.message)
-        return unavailable("it refuses the calls of this API")
+        return Problem(
+            TEMPORAL_UNAVAILABLE,
+            "Temporal refuses the calls of this API; an operator has to repair that. Repeating is safe.",
+        )
     return unavailable("it does not respond")
 
 

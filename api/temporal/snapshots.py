@@ -62,7 +62,7 @@ async def describe_checkout(client: Client, checkout_id: str) -> WorkflowExecuti
         Problem: 404 when there is none of this id.
         RPCError: Temporal cannot be reached.
     """
-    unknown = Problem(UNKNOWN_CHECKOUT, "You have no checkout with this id.")
+    unknown = Problem(UNKNOWN_CHECKOUT, "There is no checkout with this id.")
     if not is_checkout_id(checkout_id):
         raise unknown
     try:

@@ -36,7 +36,7 @@ def static_details(request: CheckoutRequest) -> str:
     return (
         f"Customer {_plain(request.customer_id)}{cart}, {len(request.lines)} article(s), "
         f"paid with {_plain(request.payment_method)}.\n\n"
-        "* **Cancel** undoes it: the money goes back, the order is cancelled, the stock is released.\n"
+        "* **Cancel** undoes it: the money is refunded, the order is cancelled, the stock is released.\n"
         "* **Terminate** undoes nothing: stock stays held and money stays taken. Never use it.\n"
         "* The *current details* say what is going on. Retries are automatic."
     )

@@ -10,7 +10,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
 from api.http.idempotency import UpdateKey
-from api.http.problems import IDEMPOTENCY_KEY_REUSED, WORKER_UNAVAILABLE, Kind, Problem
+from api.http.problems import IDEMPOTENCY_KEY_REUSED, WORKER_UNAVAILABLE, Problem, ProblemKind
 from api.temporal.calls import CALL_SECONDS, is_unknown_workflow, response_within
 from api.temporal.snapshots import CheckoutHandle, Snapshot, final_view
 from api.temporal.update_limits import limit_problem, send_once
@@ -31,7 +31,7 @@ _SEND_AGAIN: Final = frozenset({"UnprocessedUpdate", UpdateRefusal.BETWEEN_RUNS}
 class UpdateProblem:
     """The problem for one type of the workflow's errors; ``cites`` adds the workflow's own message to the detail."""
 
-    kind: Kind
+    kind: ProblemKind
     detail: str
     cites: bool = False
 

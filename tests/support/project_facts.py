@@ -12,7 +12,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
 
 from api.admission.room import LONGEST_RETRY_AFTER_SECONDS
-from api.http.problems import KINDS
+from api.http.problems import PROBLEM_KINDS
 from api.metrics import Metrics
 from checkout.cli.main import app
 from checkout.config.settings import (
@@ -212,7 +212,7 @@ def diagram(table: str) -> str:
 def problem_table() -> str:
     """The problem codes as the table of docs/reference/api.md."""
     rows = ["| code | status | when | `Retry-After` |", "|---|---|---|---|"]
-    for kind in sorted(KINDS.values(), key=lambda kind: (kind.status, kind.code)):
+    for kind in sorted(PROBLEM_KINDS.values(), key=lambda kind: (kind.status, kind.code)):
         retry = f"{kind.retry_after_seconds} s" if kind.retry_after_seconds else ""
         retry = f"1-{LONGEST_RETRY_AFTER_SECONDS} s" if kind.is_shed else retry
         rows.append(f"| `{kind.code}` | {kind.status} | {kind.title} | {retry} |")

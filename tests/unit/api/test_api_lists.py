@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from temporalio import workflow
 
-from api.http.cursors import CursorPosition, CursorSeal
 from api.http.problems import INVALID_QUERY, Problem
 from api.http.schemas import validate
+from api.support.cursors import CursorPosition, CursorSeal
 from api.support.schemas import ListQuery, ResolveBody, RetryBody
 from api.support.visibility import Window, quoted
 from checkout.temporal.names import CHECKOUT_WORKFLOW

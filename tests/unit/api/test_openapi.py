@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from temporalio.client import Client
 
 from api.app import create_app
-from api.http.problems import KINDS
+from api.http.problems import PROBLEM_KINDS
 from api.http.schemas import ProblemResponse
 from api.storefront.schemas import CancelBody, CheckoutBody, CheckoutResponse, PaymentBody
 from api.support.schemas import (
@@ -83,7 +83,7 @@ def test_storefront_and_support_need_a_key_and_the_others_need_none(document: Do
 
 def test_every_problem_is_declared_where_it_can_happen(document: Document) -> None:
     declared = {code for _, operation in operations(document) for code in problems_of(operation)}
-    assert declared | OF_NO_OPERATION == set(KINDS)
+    assert declared | OF_NO_OPERATION == set(PROBLEM_KINDS)
     for place, operation in operations(document):
         if place in KEYED:
             assert {"unauthorized", "wrong_scope", "temporal_unavailable", "internal_error"} <= set(
@@ -99,7 +99,11 @@ def test_every_example_of_a_problem_is_one(document: Document) -> None:
     for _, operation in operations(document):
         for code, example in problems_of(operation).items():
             problem = ProblemResponse.model_validate(example)
-            assert (problem.code, problem.status, problem.title) == (code, KINDS[code].status, KINDS[code].title)
+            assert (problem.code, problem.status, problem.title) == (
+                code,
+                PROBLEM_KINDS[code].status,
+                PROBLEM_KINDS[code].title,
+            )
             assert str(problem.status) in operation["responses"]
 
 

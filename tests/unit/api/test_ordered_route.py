@@ -1,9 +1,10 @@
 """A request is read in order: the caller first, then what admits the request, and the body last."""
 
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Annotated, Any
 
 import pytest
-from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from temporalio.client import Client
 
 from api.app import create_app
@@ -82,6 +83,63 @@ def test_a_parameter_that_does_not_say_how_it_is_read_is_refused_when_the_route_
 
     with pytest.raises(TypeError, match=r"handler\(limit\) does not say how it is read"):
         router.add_api_route("/", handler)
+
+
+async def _async(request: Request) -> str:
+    return ""
+
+
+async def _async_with_cleanup(request: Request) -> AsyncIterator[str]:
+    yield ""
+
+
+def _with_cleanup(request: Request) -> Iterator[str]:
+    yield ""
+
+
+def _of_a_query(limit: int) -> str:
+    return ""
+
+
+def _of_more(request: Request, limit: int = 1) -> str:
+    return ""
+
+
+def _of_nothing() -> str:
+    return ""
+
+
+class _AsyncCallable:
+    async def __call__(self, request: Request) -> str:
+        return ""
+
+
+@pytest.mark.parametrize(
+    "dependency",
+    [_async, _async_with_cleanup, _with_cleanup, _of_a_query, _of_more, _of_nothing, _AsyncCallable()],
+    ids=lambda dependency: getattr(dependency, "__name__", type(dependency).__name__),
+)
+def test_a_dependency_that_is_no_plain_function_of_the_request_is_refused_when_the_route_is_made(
+    dependency: Callable[..., Any],
+) -> None:
+    router = APIRouter(route_class=OrderedRoute)
+
+    async def handler(value: Any) -> Response:
+        return Response()
+
+    handler.__annotations__["value"] = Annotated[str, Depends(dependency)]
+    with pytest.raises(TypeError, match=r"handler\(value\) depends on what is not a plain function"):
+        router.add_api_route("/", handler)
+
+
+def test_a_dependency_that_is_no_parameter_is_refused_when_the_route_is_made() -> None:
+    router = APIRouter(route_class=OrderedRoute)
+
+    async def handler(request: Request) -> Response:
+        return Response()
+
+    with pytest.raises(TypeError, match="handler has dependencies that are no parameters"):
+        router.add_api_route("/", handler, dependencies=[Depends(lambda: None)])
 
 
 def test_an_unread_body_is_documented_as_the_body() -> None:

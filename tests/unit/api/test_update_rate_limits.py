@@ -14,7 +14,7 @@ from api.admission.update_rate_limits import (
     UpdateRateLimiter,
 )
 from api.http.idempotency import UpdateKey
-from api.http.problems import NO_PAYMENT_AWAITED, UNKNOWN_CHECKOUT, Kind, Problem
+from api.http.problems import NO_PAYMENT_AWAITED, UNKNOWN_CHECKOUT, Problem, ProblemKind
 
 PAY = LimitedAction("shop", "payment", "chk_1")
 CANCEL = LimitedAction("shop", "cancel", "chk_1")
@@ -28,7 +28,9 @@ class Clock:
         return self.now
 
 
-async def attempt(limiter: UpdateRateLimiter, action: LimitedAction, kind: Kind | None = NO_PAYMENT_AWAITED) -> str:
+async def attempt(
+    limiter: UpdateRateLimiter, action: LimitedAction, kind: ProblemKind | None = NO_PAYMENT_AWAITED
+) -> str:
     """One update, which the workflow refuses with this problem; the code of the problem, or ``done``."""
     try:
         async with limiter.limited(action, UpdateKey("payment-1")):

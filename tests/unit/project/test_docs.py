@@ -9,7 +9,7 @@ import pytest
 from temporalio.client import Client
 
 from api.app import create_app
-from api.http.problems import KINDS
+from api.http.problems import PROBLEM_KINDS
 from api.openapi.declared_headers import HEADERS
 from checkout.domain import errors
 from checkout.domain.messages import Timeouts
@@ -158,7 +158,7 @@ def test_everything_that_temporal_sees_is_named() -> None:
 
 def test_the_runbook_has_every_state_that_waits_for_a_person_and_every_error_of_the_server() -> None:
     waiting = {str(status) for status in CheckoutStatus if status.name.endswith("_STUCK")}
-    faults = {kind.code for kind in KINDS.values() if kind.status >= 500}
+    faults = {kind.code for kind in PROBLEM_KINDS.values() if kind.status >= 500}
     refusals = {"not_stuck", "action_under_way", "outcome_still_unknown", "contradicted_by_provider"}
 
     assert {name for name in waiting | faults | refusals if f"`{name}`" not in RUNBOOK} == set()

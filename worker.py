@@ -149,7 +149,7 @@ async def main() -> None:
         async with Health(worker_settings.host, worker_settings.port, client, Database(engine)), worker:
             log.info("polling %s at %s, queue %s", temporal.namespace, temporal.address, TASK_QUEUE)
             await stop.wait()
-            log.info("stopping: nothing new is taken; what is under way has %g s", worker_settings.shutdown_seconds)
+            log.info("stopping: no new work; running activities have up to %g s", worker_settings.shutdown_seconds)
     finally:
         await gateway.close()
         await engine.dispose()

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib.metadata import entry_points, version
 from pathlib import Path
@@ -74,13 +75,14 @@ def migrate() -> None:
 def reconcile(
     json: Annotated[bool, typer.Option("--json", help="Print the report as one JSON line.")] = False,
     worker_timeout: Annotated[
-        float, typer.Option(min=1, metavar="SECONDS", help="How long a worker may take to take it up.")
+        float, typer.Option(min=1, metavar="SECONDS", help="How long to wait for a worker.")
     ] = 15,
     timeout: Annotated[float, typer.Option(min=1, metavar="SECONDS", help="How long the report may take.")] = 600,
 ) -> None:
     """Compare stock, orders and payments with each other and with the provider's ledger, and show each mismatch.
 
-    What can be put right safely is. Exit status: 0 everything agrees; 1 something did not, repaired or not.
+    Mismatches that are safe to repair are repaired. Exit status: 0 everything agrees; 1 something did not, repaired or
+    not.
     """
     with explained():
         from checkout.cli.reconcile import run_reconcile  # noqa: PLC0415
@@ -99,32 +101,33 @@ def catalog_import(file: Annotated[Path, typer.Argument(metavar="FILE.csv")]) ->
 
 @dataclass(frozen=True)
 class _LaboratoryCommand:
-    """Stands in for a command of the laboratory where that is not installed, and says how to install it."""
+    """Stands in for a command of the laboratory that is not installed, and says where it comes from."""
 
     name: str
 
     def __call__(self) -> None:
         give_up(
             MISUSED,
-            f"{self.name} is a command of the laboratory, which is not installed. It comes with the source tree "
-            f"(`make setup` there, then `.venv/bin/checkout {self.name}`), or: pip install durable-checkout-lab",
+            f"{self.name} is a command of the laboratory, which is not installed. It comes with the source tree: "
+            f"run `make setup` there, then `.venv/bin/checkout {self.name}`; or run `make wheel` there, and install "
+            "the laboratory's wheel from dist/.",
         )
 
 
-def _add_laboratory() -> None:
-    """Add the laboratory's commands; where it is not installed, commands that say how to install it."""
-    if found := entry_points(group=LABORATORY_COMMANDS_GROUP):
-        for each in found:
-            each.load()(app)
-        return
+def add_laboratory(to: typer.Typer, registrations: Iterable[Callable[[typer.Typer], object]]) -> None:
+    """Add the laboratory's commands; in place of each that no distribution adds, one that says where it comes from."""
+    for register in registrations:
+        register(to)
+    present = {command.name or getattr(command.callback, "__name__", None) for command in to.registered_commands}
     anything = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
     for name in LABORATORY_COMMANDS:
-        app.command(name, context_settings=anything, help="(in the laboratory, not installed)")(
-            _LaboratoryCommand(name).__call__
-        )
+        if name not in present:
+            to.command(name, context_settings=anything, help="(in the laboratory, not installed)")(
+                _LaboratoryCommand(name).__call__
+            )
 
 
-_add_laboratory()
+add_laboratory(app, (each.load() for each in entry_points(group=LABORATORY_COMMANDS_GROUP)))
 
 
 def main() -> None:

@@ -22,7 +22,7 @@ from checkout.temporal.client import connect
 from checkout.temporal.names import RECONCILE_WORKFLOW, TASK_QUEUE
 
 _LOOK_SECONDS = 0.5
-_ANSWER_TIMEOUT = timedelta(seconds=2)
+_QUERY_TIMEOUT = timedelta(seconds=2)
 #: Events in the history of a workflow that no worker has taken up: it was started, and its first task was scheduled.
 _UNTOUCHED = 2
 
@@ -76,7 +76,7 @@ async def _start(client: Client, settings: ReconcileSettings) -> Handle:
         id=f"reconcile-{uuid.uuid4()}",
         task_queue=TASK_QUEUE,
         result_type=ReconcileReport,
-        static_summary="Do stock, orders and payments agree? (asked by `checkout reconcile`)",
+        static_summary="Do stock, orders and payments agree? (started by `checkout reconcile`)",
     )
 
 
@@ -97,7 +97,7 @@ async def _watch(handle: Handle, status: Status, worker_seconds: float) -> Recon
 
 async def _progress(handle: Handle) -> str | None:
     try:
-        report = await handle.query("progress", result_type=ReconcileReport, rpc_timeout=_ANSWER_TIMEOUT)
+        report = await handle.query("progress", result_type=ReconcileReport, rpc_timeout=_QUERY_TIMEOUT)
     except RPCError as error:
         # The worker is busy or on its way out. What it does is shown again when it responds.
         if error.status not in (RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.FAILED_PRECONDITION):

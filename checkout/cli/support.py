@@ -16,18 +16,18 @@ Key = Annotated[
     str | None,
     typer.Option(
         metavar="KEY",
-        help="A key of the scope support.  [env: CHECKOUT_SUPPORT_KEY; default: that of ./.checkout]",
+        help="A key of the scope support (environment: CHECKOUT_SUPPORT_KEY; default: that of ./.checkout).",
     ),
 ]
 Url = Annotated[
     str | None,
     typer.Option(
         metavar="URL",
-        help="Where the API is.  [env: CHECKOUT_API_URL; default: http://127.0.0.1:8000]",
+        help="Where the API is (environment: CHECKOUT_API_URL; default: http://127.0.0.1:8000).",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the API's response as one line of JSON.")]
-Press = Annotated[
+IdempotencyKey = Annotated[
     str | None, typer.Option("--idempotency-key", metavar="KEY", help="The same command with the same key acts once.")
 ]
 
@@ -69,11 +69,11 @@ def show(checkout: Id, json: Json = False, api_url: Url = None, key: Key = None)
     """Show a checkout, everything that happened to it, and what may be done."""
     with explained():
         from checkout.cli.support_client import open_client  # noqa: PLC0415
-        from checkout.cli.support_tables import print_json, print_story  # noqa: PLC0415
+        from checkout.cli.support_tables import print_detail, print_json  # noqa: PLC0415
 
         with open_client(api_url, key) as client:
-            story = client.look_up(checkout)
-        (print_json if json else print_story)(story)
+            detail = client.look_up(checkout)
+        (print_json if json else print_detail)(detail)
 
 
 @app.command()
@@ -81,12 +81,12 @@ def retry(
     checkout: Id,
     reason: Reason,
     method: Annotated[str | None, typer.Option(metavar="PM", help="Another payment method, pm_….")] = None,
-    idempotency_key: Press = None,
+    idempotency_key: IdempotencyKey = None,
     json: Json = False,
     api_url: Url = None,
     key: Key = None,
 ) -> None:
-    """Charge a stuck payment again, once it is certain that the previous try took nothing."""
+    """Charge a stuck payment again, once it is certain that the previous attempt took nothing."""
     body = {"reason": reason} | ({"payment_method": method} if method else {})
     _act(checkout, "retry-payment", body, idempotency_key, (api_url, key), json)
 
@@ -99,7 +99,7 @@ def resolve(  # noqa: PLR0913, PLR0917 - one parameter an option
     reference: Annotated[
         str | None, typer.Option(metavar="PI", help="The provider's id of the payment, pi_…, as a proof.")
     ] = None,
-    idempotency_key: Press = None,
+    idempotency_key: IdempotencyKey = None,
     json: Json = False,
     api_url: Url = None,
     key: Key = None,
@@ -113,22 +113,27 @@ def resolve(  # noqa: PLR0913, PLR0917 - one parameter an option
 def cancel(
     checkout: Id,
     reason: Reason,
-    idempotency_key: Press = None,
+    idempotency_key: IdempotencyKey = None,
     json: Json = False,
     api_url: Url = None,
     key: Key = None,
 ) -> None:
-    """Undo a checkout: the money goes back, the stock is released."""
+    """Undo a checkout: the money is refunded, the stock is released."""
     _act(checkout, "cancel", {"reason": reason}, idempotency_key, (api_url, key), json)
 
 
 def _act(
-    checkout: str, action: str, body: dict[str, str], press: str | None, api: tuple[str | None, str | None], json: bool
+    checkout: str,
+    action: str,
+    body: dict[str, str],
+    idempotency_key: str | None,
+    api: tuple[str | None, str | None],
+    json: bool,
 ) -> None:
     with explained():
         from checkout.cli.support_client import open_client  # noqa: PLC0415
         from checkout.cli.support_tables import print_json, print_view  # noqa: PLC0415
 
         with open_client(*api) as client:
-            view = client.act(checkout, action, body, press)
+            view = client.act(checkout, action, body, idempotency_key)
         (print_json if json else print_view)(view)

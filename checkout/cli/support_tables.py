@@ -45,7 +45,7 @@ def print_list(response: Json) -> None:
         )
 
 
-def print_story(response: Json) -> None:
+def print_detail(response: Json) -> None:
     """A checkout, what happened to it, and what may be done."""
     console = _console()
     print_view(response)
@@ -67,7 +67,7 @@ def print_view(view: Json) -> None:
     """The checkout itself, a fact a line."""
     console = _console()
     payment = view["payment"]
-    said = [payment["status"], payment["decline_code"], f"tries: {payment['attempts']}"]
+    said = [payment["status"], payment["decline_code"], f"attempts: {payment['attempts']}"]
     facts = (
         ("status", view["status"] + (f" ({view['reason']})" if view["reason"] else "")),
         ("payment", ", ".join(part for part in said if part)),

@@ -90,7 +90,9 @@ class DatabaseSettings(Group):
 
 
 class PaymentSettings(Group):
-    """Which payment provider, with which key. The sandbox, Stripe's test mode and Stripe differ by these two alone."""
+    """Which payment provider, with which key. The sandbox, Stripe's test mode and Stripe differ in `stripe_api_key` and
+    `stripe_api_base` alone.
+    """
 
     stripe_api_key: Annotated[
         SecretStr, AfterValidator(secret_key), Field(description="the provider's secret key, sk_... or rk_...")

@@ -115,7 +115,7 @@ async def test_a_command_of_the_laboratory_says_where_it_is_to_be_had(product: I
     told = await product.checkout(command, "--ephemeral", "--json", status=2)
 
     assert told.startswith(f"checkout: {command} is a command of the laboratory, which is not installed.")
-    assert "pip install durable-checkout-lab" in told
+    assert "`make wheel`" in told
 
 
 async def test_the_product_alone_migrates_serves_and_sells(

@@ -233,7 +233,7 @@ def _attempt(row: Row[Any]) -> Attempt:
         currency=row.currency,
         started_at=int(row.created_at.timestamp()),
         provider_reference=row.provider_reference,
-        # The release before this one wrote no mark, and the same request has to be sent again as it was.
+        # A row of before migration 0003 has no mark, and the same request has to be sent again as it was.
         deployment=row.deployment or "",
         key_started_at=int(row.key_started_at.timestamp()),
         has_earlier_keys=row.present_key != row.idempotency_key,

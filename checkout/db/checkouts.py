@@ -42,18 +42,23 @@ _RECORD_ACTION = text("""
 
 _STATUS = text("SELECT status, reason FROM checkouts WHERE checkout_id = :checkout_id")
 
-#: Everything that is left of an ended checkout.
-_RECORDED = text("""
-    SELECT c.status, c.reason, o.order_number, o.total_minor,
+#: The lines of the order `o`, as `PricedLine` has them.
+ORDER_LINES = """
            (SELECT jsonb_agg(jsonb_build_object('sku', l.sku, 'name', l.name, 'quantity', l.quantity,
                                                 'unit_price_minor', l.unit_price_minor) ORDER BY l.sku)
-            FROM order_lines l WHERE l.order_number = o.order_number) AS lines,
+            FROM order_lines l WHERE l.order_number = o.order_number)
+"""
+
+#: Everything that is left of an ended checkout.
+_RECORDED = text(f"""
+    SELECT c.status, c.reason, o.order_number, o.total_minor,
+           {ORDER_LINES} AS lines,
            p.status AS payment_status, coalesce(p.attempt, 0) AS attempts, p.decline_code
     FROM checkouts c
     LEFT JOIN orders o USING (checkout_id)
     LEFT JOIN LATERAL (SELECT * FROM payments WHERE checkout_id = c.checkout_id ORDER BY attempt DESC LIMIT 1) p ON true
     WHERE c.checkout_id = :checkout_id
-""")
+""")  # noqa: S608 - put together from the constant above
 
 
 @dataclass(frozen=True)

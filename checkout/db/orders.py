@@ -44,16 +44,14 @@ _CREATE = text("""
 """)
 
 #: The checkout's own order if there is one; and whether its cart has a live order of another checkout.
-_EXISTING = text("""
+_EXISTING = text(f"""
     SELECT o.order_number, o.total_minor, o.status,
-           (SELECT jsonb_agg(jsonb_build_object('sku', l.sku, 'name', l.name, 'quantity', l.quantity,
-                                                'unit_price_minor', l.unit_price_minor) ORDER BY l.sku)
-            FROM order_lines l WHERE l.order_number = o.order_number) AS lines,
+           {checkouts.ORDER_LINES} AS lines,
            EXISTS (SELECT FROM orders other WHERE other.cart_id = c.cart_id AND other.status <> 'cancelled'
                    AND other.checkout_id <> c.checkout_id) AS cart_is_ordered
     FROM checkouts c LEFT JOIN orders o USING (checkout_id)
     WHERE c.checkout_id = :checkout_id
-""")
+""")  # noqa: S608 - put together from constants
 
 #: After `stock.LOCK_HELD`: the order, the stock and the checkout end together. A deferred trigger refuses the commit
 #: unless the payment fits.

@@ -73,7 +73,8 @@ _MATCH_EVENTS = text("""
 """)
 
 #: What the tables say of each intent, in the order asked: how its checkout stands, which capture it counts on, whether
-#: an attempt is known to have made the intent, and the mark of what this deployment makes.
+#: an attempt is known to have made the intent, and the mark of what this deployment makes. An attempt of before
+#: migration 0003 has no mark, and may have made any intent of its checkout.
 _INTENTS = text("""
     SELECT c.status, (SELECT d.mark FROM deployment d) AS deployment,
            EXISTS (SELECT FROM payments p WHERE p.provider_reference = w.provider_reference

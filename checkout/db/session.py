@@ -1,6 +1,7 @@
-"""The one way to PostgreSQL: each statement is its own transaction, unless a longer one is opened.
+"""The connections to PostgreSQL. With `Database`, each statement is its own transaction, unless a longer one is opened.
 
-Rows and statements stay within this room: its other modules return classes of the domain.
+An import of the catalogue and the migrations use the engine itself: a person reads their errors as the server wrote
+them. Rows and statements stay within this room: its other modules return classes of the domain.
 """
 
 from collections.abc import AsyncIterator, Iterator, Mapping

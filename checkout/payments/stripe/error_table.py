@@ -38,6 +38,11 @@ class ProviderCall(Enum):
     OTHER = auto()
 
 
+def code_of(error: stripe.StripeError) -> str | None:
+    """Stripe's error code (https://docs.stripe.com/error-codes). The package sets ``code`` on some classes only."""
+    return error.code or (error.error.code if error.error else None)
+
+
 @dataclass(frozen=True)
 class ErrorRow:
     """One line of the table. It fits an error of ``kind`` that came of one of the ``calls``, and has, where they are
@@ -57,8 +62,7 @@ class ErrorRow:
 
     def fits(self, error: stripe.StripeError, call: ProviderCall) -> bool:
         """Whether the row tells of this error."""
-        # The package sets ``code`` on some classes only.
-        code = error.code or (error.error.code if error.error else None)
+        code = code_of(error)
         param = getattr(error, "param", None)
         return (
             isinstance(error, self.kind)

@@ -11,7 +11,7 @@ from typing import Any
 import stripe
 
 from checkout.domain.errors import PaymentMethodRefused, ProviderError, ProviderUnavailable
-from checkout.payments.stripe.error_table import ErrorRow, ProviderCall, row_for
+from checkout.payments.stripe.error_table import ErrorRow, ProviderCall, code_of, row_for
 
 #: Declines after which the same card may work later, without anybody calling the bank or correcting a number
 #: (https://docs.stripe.com/declines/codes).
@@ -42,11 +42,6 @@ def translated(call: ProviderCall = ProviderCall.OTHER) -> Iterator[None]:
     except stripe.StripeError as error:
         # Without the cause: it carries the provider's message and the whole body.
         raise translate(error, call) from None
-
-
-def code_of(error: stripe.StripeError) -> str | None:
-    """Stripe's error code (https://docs.stripe.com/error-codes). The package sets ``code`` on some classes only."""
-    return error.code or (error.error.code if error.error else None)
 
 
 def is_replay(error: stripe.StripeError) -> bool:

@@ -19,8 +19,8 @@ from checkout.domain.payments import Attempt, Charge, LedgerEntry, OddEntry, Ref
 from checkout.domain.states import PaymentStatus
 from checkout.payments.stripe.amounts import to_stripe
 from checkout.payments.stripe.api import StripeApi, StripeResponse
-from checkout.payments.stripe.error_table import MONEY_REFUSED, ProviderCall
-from checkout.payments.stripe.errors import code_of, is_replay, named_intent, translate, translated
+from checkout.payments.stripe.error_table import MONEY_REFUSED, ProviderCall, code_of
+from checkout.payments.stripe.errors import is_replay, named_intent, translate, translated
 from checkout.payments.stripe.intents import (
     FENCE,
     creation,

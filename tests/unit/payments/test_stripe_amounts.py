@@ -46,6 +46,6 @@ def test_three_decimals_are_the_only_ones_that_end_in_zero() -> None:
 
 
 @pytest.mark.parametrize(("amount", "currency"), [(550, "ISK"), (100, "XXX"), (100, "eur")])
-def test_an_answer_with_an_impossible_amount_is_not_believed(amount: int, currency: str) -> None:
+def test_a_response_with_an_impossible_amount_is_refused(amount: int, currency: str) -> None:
     with pytest.raises(ValueError, match=currency):
         from_stripe(amount, currency)

@@ -13,7 +13,8 @@ from checkout.domain.errors import (
     ProviderRefusesKey,
     ProviderUnavailable,
 )
-from checkout.payments.stripe.errors import code_of, is_soft_decline, translate, translated
+from checkout.payments.stripe.error_table import code_of
+from checkout.payments.stripe.errors import is_soft_decline, translate, translated
 
 MESSAGE = "No such PaymentMethod: '4242424242424242'"
 

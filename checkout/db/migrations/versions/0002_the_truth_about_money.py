@@ -1,6 +1,6 @@
 """What is known of money and of the provider's events, more exactly.
 
-Everything is added while the release before runs, so nothing that it writes or reads may be refused or go.
+Everything is added while code for revision 0001 runs, so nothing that it writes or reads may be refused or go.
 
 Revision ID: 0002
 Revises: 0001

@@ -1,6 +1,6 @@
 """Keys that replace burnt ones, the mark of this deployment, and payments that are held; an undo may find a capture.
 
-It only widens what is allowed, so the release before this one goes on while it runs and after it.
+It only widens what is allowed, so code for revision 0002 goes on while it runs and after it.
 
 Revision ID: 0003
 Revises: 0002
@@ -40,7 +40,7 @@ INSERT INTO deployment (mark) VALUES (gen_random_uuid()::text);
 CREATE TRIGGER the_mark_stays BEFORE UPDATE OR DELETE OR TRUNCATE ON deployment
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
--- Null where the release before this one made the payment, which wrote no mark on it.
+-- Null where code for an earlier revision made the payment, which wrote no mark on it.
 ALTER TABLE payments ADD COLUMN deployment text;
 
 -- While there is a row, no payment can be taken: the account or the key is at fault, not the customer.

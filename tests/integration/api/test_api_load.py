@@ -48,7 +48,7 @@ async def test_a_full_room_refuses_with_a_time_to_retry(storefront: Storefront, 
     assert problem(await storefront.post("/v1/checkouts", {"not": "a cart"}, key="k")) == (503, "overloaded")
 
 
-async def test_who_was_let_in_is_answered_however_full_it_is(
+async def test_a_full_api_still_responds_for_checkouts_it_has_accepted(
     storefront: Storefront, full: list[httpx.Response]
 ) -> None:
     again = await storefront.buy(key="first 7")

@@ -115,7 +115,7 @@ class TestKeys:
         assert "ACME" not in shown.text
         assert "ACME" not in (await sandbox.http.get("/sandbox/ledger")).text
 
-    async def test_an_account_has_one_id_for_good(self, sandbox: SandboxServer, http: httpx.AsyncClient) -> None:
+    async def test_the_id_of_an_account_never_changes(self, sandbox: SandboxServer, http: httpx.AsyncClient) -> None:
         own = await id_of(http)
         assert own.startswith("acct_")
         await sandbox.kill_and_restart()

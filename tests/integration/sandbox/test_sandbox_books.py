@@ -52,7 +52,7 @@ def alter(path: Path, statement: str) -> None:
 
 
 def make_old(path: Path) -> None:
-    """Turn the file into one of the release before accounts and disputes."""
+    """Turn the file into one without accounts and disputes."""
     new = path.rename(path.with_suffix(".new"))
     old = sqlite3.connect(path, isolation_level=None)
     old.execute("ATTACH ? AS new", (str(new),))

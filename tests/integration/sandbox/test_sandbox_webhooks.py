@@ -22,7 +22,7 @@ SECRET = "whsec_of_this_test"
 PAID = {"amount": 2580, "currency": "eur", "confirm": "true", "payment_method": "pm_card_visa"}
 
 
-class Shop:
+class WebhookReceiver:
     """Takes events, or refuses them; every one that arrives has its signature checked by the official package."""
 
     def __init__(self) -> None:
@@ -54,12 +54,12 @@ class Shop:
 
 
 @pytest.fixture
-async def shop() -> Shop:
-    return Shop()
+async def shop() -> WebhookReceiver:
+    return WebhookReceiver()
 
 
 @pytest.fixture
-async def sandbox(shop: Shop, tmp_path: Path) -> AsyncIterator[SandboxServer]:
+async def sandbox(shop: WebhookReceiver, tmp_path: Path) -> AsyncIterator[SandboxServer]:
     with claim_free_port() as claim:
         app = Starlette(routes=[Route("/hook", shop.hook, methods=["POST"])])
         server = uvicorn.Server(uvicorn.Config(app, port=claim.port, log_config=None, ws="none", lifespan="off"))
@@ -83,7 +83,7 @@ def kinds(events: list[dict[str, Any]]) -> list[str]:
     return [event["type"] for event in events]
 
 
-async def test_every_turn_of_a_payment_is_told_and_signed(sandbox: SandboxServer, shop: Shop) -> None:
+async def test_every_turn_of_a_payment_is_told_and_signed(sandbox: SandboxServer, shop: WebhookReceiver) -> None:
     paid = await create(sandbox)
     await sandbox.http.post("/v1/refunds", data={"payment_intent": paid["id"]})
     await create(sandbox, payment_method="pm_card_visa_chargeDeclined")
@@ -112,7 +112,7 @@ async def test_every_turn_of_a_payment_is_told_and_signed(sandbox: SandboxServer
     assert (refunded["amount_refunded"], refunded["payment_intent"]) == (2580, paid["id"])
 
 
-async def test_a_refused_event_comes_again_even_after_a_kill(sandbox: SandboxServer, shop: Shop) -> None:
+async def test_a_refused_event_comes_again_even_after_a_kill(sandbox: SandboxServer, shop: WebhookReceiver) -> None:
     shop.status = 503
     await create(sandbox)
     await shop.until_refused(1)
@@ -121,7 +121,7 @@ async def test_a_refused_event_comes_again_even_after_a_kill(sandbox: SandboxSer
     assert kinds(await shop.until(1)) == ["payment_intent.succeeded"]
 
 
-async def test_events_that_are_off_are_held_back(sandbox: SandboxServer, shop: Shop) -> None:
+async def test_events_that_are_off_are_held_back(sandbox: SandboxServer, shop: WebhookReceiver) -> None:
     await sandbox.set_faults(webhooks="off")
     intent = await create(sandbox)
     assert shop.taken == []
@@ -130,14 +130,14 @@ async def test_events_that_are_off_are_held_back(sandbox: SandboxServer, shop: S
     assert events[0]["data"]["object"]["id"] == intent["id"]
 
 
-async def test_duplicates_carry_the_same_id(sandbox: SandboxServer, shop: Shop) -> None:
+async def test_duplicates_carry_the_same_id(sandbox: SandboxServer, shop: WebhookReceiver) -> None:
     await sandbox.set_faults(webhooks="duplicate")
     await create(sandbox)
     first, second = await shop.until(2)
     assert first == second
 
 
-async def test_shuffled_events_all_come(sandbox: SandboxServer, shop: Shop) -> None:
+async def test_shuffled_events_all_come(sandbox: SandboxServer, shop: WebhookReceiver) -> None:
     await sandbox.set_faults(webhooks="shuffle")
     made = [(await create(sandbox))["id"] for _ in range(12)]
     told = [event["data"]["object"]["id"] for event in await shop.until(12)]
@@ -170,7 +170,9 @@ async def test_the_person_is_sent_back_to_the_shop(sandbox: SandboxServer) -> No
     assert (await sandbox.http.get("/sandbox/authenticate/pi_none")).status_code == 404
 
 
-async def test_what_happens_by_itself_is_told_without_being_asked_for(sandbox: SandboxServer, shop: Shop) -> None:
+async def test_what_happens_by_itself_is_told_without_being_asked_for(
+    sandbox: SandboxServer, shop: WebhookReceiver
+) -> None:
     intent = await create(sandbox, payment_method="pm_sandbox_refund_fails")
     await sandbox.http.post("/v1/refunds", data={"payment_intent": intent["id"]})
     events = await shop.until(6)
@@ -182,7 +184,7 @@ async def test_what_happens_by_itself_is_told_without_being_asked_for(sandbox: S
     assert (failed["status"], failed["payment_intent"]) == ("failed", intent["id"])
 
 
-async def test_what_a_bank_does_is_told(sandbox: SandboxServer, shop: Shop) -> None:
+async def test_what_a_bank_does_is_told(sandbox: SandboxServer, shop: WebhookReceiver) -> None:
     intent = await create(sandbox)
     for what in ("fraud-warning", "dispute"):
         await sandbox.http.post(f"/sandbox/dashboard/{what}", json={"payment_intent": intent["id"]})

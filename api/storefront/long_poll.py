@@ -5,7 +5,7 @@ import time
 
 from fastapi import Request, Response
 
-from api.http.headers import none_match
+from api.storefront.conditional import none_match
 from api.storefront.responses import Rendered, render, respond
 from api.storefront.service import CheckoutService
 from api.temporal.snapshots import Snapshot

@@ -6,7 +6,7 @@ from typing import Final
 
 from fastapi import Response
 
-from api.http.headers import entity_tag
+from api.storefront.conditional import entity_tag
 from api.storefront.schemas import CheckoutResponse
 from api.temporal.snapshots import Snapshot
 

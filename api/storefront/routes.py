@@ -216,7 +216,7 @@ async def cancel_checkout(
     checkout_id: CheckoutId,
     sent: Annotated[Unread[CancelBody], Body(openapi_examples={"nothing": {"value": {}}})],
 ) -> Response:
-    """Everything that was done is undone: money goes back, stock is released. A second request changes nothing."""
+    """Everything that was done is undone: money is refunded, stock is released. A second request changes nothing."""
     await sent.read_if_any()
     snapshot = await storefront.service.cancel(checkout_id, caller.name)
     return respond(render(snapshot), 202, {"Location": location(checkout_id)})

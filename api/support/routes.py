@@ -228,7 +228,7 @@ async def cancel_checkout(
     sent: Annotated[Unread[SupportCancelBody], Body(openapi_examples={"on request": {"value": {"reason": _REASON}}})],
     idempotency_key: OptionalIdempotencyKey = None,
 ) -> Response:
-    """Everything that was done is undone: money goes back, stock is released. A second request changes nothing."""
+    """Everything that was done is undone: money is refunded, stock is released. A second request changes nothing."""
     body, actor = await sent.read(), _actor(caller)
     command = Cancel(Reason.CANCELLED_BY_SUPPORT, actor, body.reason)
     key = derive_update_key("cancel", actor, idempotency_key)

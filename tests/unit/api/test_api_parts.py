@@ -3,9 +3,10 @@
 import pytest
 from temporalio.service import RPCError, RPCStatusCode
 
-from api.http.headers import entity_tag, none_match, preferred_wait_seconds
+from api.http.headers import preferred_wait_seconds
 from api.http.idempotency import derive_checkout_id, fingerprint, is_checkout_id
 from api.http.schemas import validate
+from api.storefront.conditional import entity_tag, none_match
 from api.storefront.schemas import CheckoutBody
 from api.temporal.calls import as_problem, response_within
 from api.temporal.ui_texts import MAX_SUMMARY_CHARACTERS, static_details, static_summary

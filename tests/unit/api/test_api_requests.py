@@ -101,8 +101,8 @@ async def test_the_frameworks_own_errors_are_problems_too(
     assert ("allow" in response.headers) == (status == 405)
 
 
-async def test_a_bug_is_a_problem_that_gives_nothing_away(
-    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+async def test_a_bug_is_a_problem_that_gives_nothing_away_but_the_instance_it_is_logged_under(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def broken(*_: object) -> None:
         raise ZeroDivisionError("secret")
@@ -111,6 +111,9 @@ async def test_a_bug_is_a_problem_that_gives_nothing_away(
     response = await post(client, GOOD)
     assert (response.status_code, response.json()["code"]) == (500, "internal_error")
     assert "secret" not in response.text
+    assert "ZeroDivisionError" not in response.text
+    [line] = [line for line in caplog.messages if response.json()["instance"] in line]
+    assert "ZeroDivisionError" in line
 
 
 async def test_the_numbers_name_routes_and_no_ids(client: httpx.AsyncClient) -> None:

@@ -59,7 +59,7 @@ class OwnEvents:
     account: str | None = None
 
     def include(self, event: PaymentEvent) -> bool:
-        """Whether the event is ours. An API of the release before passes neither mode nor account on."""
+        """Whether the event is ours. The webhook takes events that name no mode as well."""
         return event.livemode in (None, self.is_live) and event.account in (None, self.account)
 
 

@@ -104,7 +104,7 @@ async def events_after_the_end(recording: Recording) -> None:
 
 
 async def comparisons(recording: Recording) -> None:
-    """What was terminated is undone, money of nobody goes back, what was tampered with waits for a person."""
+    """What was terminated is undone, an orphan payment is refunded, what was tampered with waits for a person."""
     await recording.charge_beside_the_books("chk_never_seen")
     await _comparison(recording, "reconciled_with_repairs")
     await recording.tamper("UPDATE products SET reserved = 1 WHERE sku = 'FREE'")

@@ -6,6 +6,7 @@ for them. The first payment that meets one notes a hold; while there is a hold, 
 
 import asyncio
 import logging
+from contextvars import Context
 from datetime import UTC, datetime
 from typing import Final, NoReturn
 
@@ -44,7 +45,8 @@ class ProviderAccount:
         if anew or not self._is_ours:
             # Callers at the same time share one look.
             if self._looking is None or self._looking.done():
-                self._looking = asyncio.ensure_future(self._look())
+                # In a context of its own: it is nobody's, and must not wait for what one of them waits for.
+                self._looking = asyncio.get_running_loop().create_task(self._look(), context=Context())
             await asyncio.shield(self._looking)
 
     async def _look(self) -> None:
